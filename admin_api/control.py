@@ -195,6 +195,7 @@ class Control:
             tasks.create_task(self._access.hold())
             tasks.create_task(keepers.heads.run())
             tasks.create_task(keepers.signing_key.run())
+            tasks.create_task(keepers.audit_retention.run())
             tasks.create_task(keepers.restored.run())
             tasks.create_task(keepers.recorder.run(self._first.began))
             tasks.create_task(keepers.subjects.run())

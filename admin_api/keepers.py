@@ -8,6 +8,7 @@ from pathlib import Path
 from admin_api.api.certificate_ends import CertificateEnds
 from admin_api.api.gauges import Gauges
 from admin_api.audit.head import HeadKeeper
+from admin_api.audit.retention import AuditRetention
 from admin_api.audit.signing_key import SigningKeyWatch
 from admin_api.backup.watch import RestoredWatch
 from admin_api.channel import SupervisorChannel
@@ -71,6 +72,12 @@ class Keepers:
         self.outbox = Outbox([*hooks_of(settings.webhooks), *([self.mail] if self.mail is not None else [])])
         self.deliveries = Deliveries(access, self.outbox, log)
         self.sinks = LogSinks(settings, access, log)
+        self.audit_retention = AuditRetention(
+            *(access, self.signing, log),
+            days=settings.audit_days,
+            trouble=lambda: self.heads.trouble,
+            sent=self.sinks.audit_sent,
+        )
         self.upstreams = UpstreamWatch(channel, access, self.outbox, log)
         self.watcher = Watcher(access, self.outbox, self.troubles)
         days = settings.lease_history_days
@@ -120,6 +127,7 @@ class Keepers:
             **self.inbox.gauges(),
             **self.sinks.gauges(),
             **self.restored.gauges(),
+            "moatdns_audit_removed_rows": {(): self.audit_retention.removed_to},
             "moatdns_upstream_up": self.upstreams.states.up,
             "moatdns_evidence_since_timestamp_seconds": (
                 {(): self.recorder.since.timestamp()} if self.recorder.since is not None else {}

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from admin_api.evidence.lines import Period
 from admin_api.evidence.recording import LOOK_SECONDS, SILENCE_SECONDS
+from admin_api.store.checkpoints import Checkpoint
 from admin_api.store.columns import iso_text
 from resolver.config.settings import ControlSettings
 
@@ -38,6 +39,7 @@ class RecordsReach:
     node: datetime | None
     audit: datetime | None
     revisions: datetime | None
+    removed: Checkpoint | None = None  # of the audit trail, when their time was over
 
 
 def blind_spots(
@@ -51,6 +53,8 @@ def blind_spots(
     ):
         if since is None or since > period.start:
             yield f"{what}: recorded since {iso_text(since) if since else 'never'}, after this period began: {so}"
+    if reach.removed is not None and reach.removed.last.at >= period.start:
+        yield f"the audit trail: {reach.removed.told()}; who changed what then is not known"
     yield from log_lacks
     yield from _retention(settings, period)
     if not settings.statistics:

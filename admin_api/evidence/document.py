@@ -53,7 +53,19 @@ from admin_api.evidence.losses import (
 from admin_api.evidence.standing import StandingRecords, standing_lines
 from admin_api.evidence.uses import UseCounts, Uses, use_texts
 from admin_api.second_owner.openings import OpeningLookup
-from admin_api.store import audit, exemptions, groups, leases, lists, local_names, periods, revisions, rules
+from admin_api.store import (
+    audit,
+    checkpoints,
+    exemptions,
+    groups,
+    leases,
+    lists,
+    local_names,
+    periods,
+    revisions,
+    rules,
+)
+from admin_api.store.checkpoints import Checkpoint
 from admin_api.store.columns import iso_text
 from admin_api.store.exemptions import EventRow, ExemptionRow
 from admin_api.store.leases import LeaseEvent
@@ -114,6 +126,7 @@ class _Records:
     leases: Sequence[LeaseEvent]
     more_leases: int  # events that are too many
     audit_since: datetime | None
+    removed: Checkpoint | None
     head: tuple[int, str]
     lookup: OpeningLookup
 
@@ -154,6 +167,7 @@ async def _read(conn: AsyncConnection, wanted: Wanted) -> _Records:
         leases=events,
         more_leases=more,
         audit_since=await first_row_at(conn),
+        removed=await checkpoints.newest(conn),
         head=await audit.head(conn),
         lookup=await OpeningLookup.of_now(conn, wanted.catalogue),
     )
@@ -192,7 +206,7 @@ def _told(records: _Records, wanted: Wanted, store_id: str) -> EvidenceContent:
     if windows.cut:
         left_out["groups whose schedule is not told window by window to the end"] = len(windows.cut)
     oldest = records.revisions[0].at if records.revisions else None
-    reach = RecordsReach(records.known_since, records.audit_since, oldest)
+    reach = RecordsReach(records.known_since, records.audit_since, oldest, records.removed)
     return EvidenceContent(
         node=wanted.node,
         version=__version__,

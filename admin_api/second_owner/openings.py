@@ -35,7 +35,8 @@ OPEN_NOTHING: Final = ("exemptions", "cache", "webhooks", "mail", "change-reques
 """Objects whose audit rows tell of nothing that opens here: the first have their own four eyes."""
 
 _CLOSING: Final = {
-    *(("audit", "acknowledge"), ("audit", "strike"), ("tokens", "revoke"), ("pauses", "end"), ("pauses", "expire")),
+    *(("audit", "acknowledge"), ("audit", "strike"), ("audit", "checkpoint"), ("tokens", "revoke")),
+    *(("pauses", "end"), ("pauses", "expire")),
 }
 _SOURCE: Final = ("url", "format", "sha256")  # of a subscription: what its rules come from
 _MOST_RULES = 20  # that are named

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from admin_api.sinks.records import Records
 from admin_api.sinks.rows import SinkRow
 from admin_api.store import audit, documents
@@ -35,8 +37,7 @@ class AuditFeed:
     async def take(self, most_rows: int, most_octets: int) -> FedAudit:
         """The next rows. Raises StoreAway."""
         async with self._access.store.read() as connection:
-            last = int((await documents.get(connection, self._document) or {}).get("id", 0))
-            rows = await audit.rows_after(connection, last, limit=most_rows)
+            rows = await audit.rows_after(connection, await self.sent(connection), limit=most_rows)
         found = FedAudit()
         for row in rows:
             made = self._records.audit(row)
@@ -48,6 +49,10 @@ class AuditFeed:
             found.oldest = found.oldest or round(row.at.timestamp() * 1000)
         found.has_more = bool(rows)
         return found
+
+    async def sent(self, connection: AsyncConnection) -> int:
+        """The last row that was sent."""
+        return int((await documents.get(connection, self._document) or {}).get("id", 0))
 
     async def advance(self, found: FedAudit, count: int) -> None:
         """Note that so many of them are sent. Raises StoreAway."""

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from admin_api.query_log import files
 from admin_api.sinks.audit_feed import AuditFeed
 from admin_api.sinks.filtering import SinkFilter
@@ -44,6 +46,7 @@ class LogSinks:
         self._log = log
         self._host = socket.gethostname() or "-"
         self._thread = ThreadPoolExecutor(1, "log sinks")
+        self._audit_feeds: list[AuditFeed] = []
         self.sinks = tuple(self._made(index, one, pauses) for index, one in enumerate(settings.log_sinks))
 
     async def run(self) -> None:
@@ -55,6 +58,10 @@ class LogSinks:
                 await asyncio.Event().wait()  # there may be none
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def audit_sent(self, connection: AsyncConnection) -> int | None:
+        """The last row of the audit trail that every sink has; None where none gets it."""
+        return min([await feed.sent(connection) for feed in self._audit_feeds], default=None)
 
     @property
     def troubles(self) -> list[str]:
@@ -84,13 +91,16 @@ class LogSinks:
         key = hashlib.sha256(settings.to.encode()).hexdigest()[:16]
         records = Records(settings.format, self._host)
         marks = MarksFile(self._state_dir, key)
-        is_with_audit, is_with_queries = "audit" in settings.what, "queries" in settings.what
+        feed, is_with_queries = None, "queries" in settings.what
+        if "audit" in settings.what:
+            feed = AuditFeed(self._access, key, records, is_short=settings.is_short)
+            self._audit_feeds.append(feed)
         return LogSink(
             settings,
             address.shown,
             self._outlet(index, settings, address),
             self._log,
-            audit=AuditFeed(self._access, key, records, is_short=settings.is_short) if is_with_audit else None,
+            audit=feed,
             open_queries=partial(self._open, settings, address, marks, records) if is_with_queries else None,
             marks=marks,
             in_thread=self._in_thread,

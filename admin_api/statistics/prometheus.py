@@ -28,6 +28,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_client_crl_expires_timestamp_seconds": ("When the first CRL of tls.clients.crl has to be renewed.", ()),
     "moatdns_audit_whole": ("Whether no row of the audit trail is known to be lost or changed.", ()),
     "moatdns_audit_heads": ("Heads of the audit trail that are noted in state_dir.", ()),
+    "moatdns_audit_removed_rows": ("Rows of the audit trail that were removed when their time was over.", ()),
     "moatdns_audit_lost_heads": ("Those of them whose rows are gone, and that nobody has acknowledged.", ()),
     "moatdns_policy_up_to_date": ("Whether the newest policy is in force.", ()),
     "moatdns_list_last_success_timestamp_seconds": ("When a list was last read successfully.", ("list",)),

@@ -13,15 +13,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store.audit import genesis, head, mac_of
+from admin_api.store.audit import head, mac_of
 from admin_api.store.change import Change
+from admin_api.store.checkpoints import start_of
 from admin_api.store.columns import iso_text
 from admin_api.store.errors import NothingLost
-from admin_api.store.tables import audit, meta
+from admin_api.store.tables import audit
 from admin_api.store.trail_texts import Strikes, stray_texts, strikes_in, wrong_texts
+from blocklists.feed.minisign import PublicKey
 
 ACKNOWLEDGE: Final = ("acknowledge", "audit")
 BEGIN_ANEW: Final = ("begin-anew", "store")
@@ -42,6 +44,7 @@ class Verified:
     findings: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     erased: list[str] = field(default_factory=list)  # texts that were struck, and are no fault
+    removed: list[str] = field(default_factory=list)  # rows whose time was over, and are no fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +63,26 @@ class _Acknowledgement:
         return f"{rows} lost, which row {self.row} acknowledges ({self.actor}: {self.reason or 'no reason given'})"
 
 
-async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] = ()) -> Verified:
-    """Look at every row, and at the heads (ids and macs that were the last ones once)."""
+async def look_through(
+    conn: AsyncConnection, key: bytes, heads: Sequence[Pair] = (), *, signer: PublicKey | None = None
+) -> Verified:
+    """Look at every row, and at the heads (ids and macs that were the last ones once).
+
+    `signer`: the key that must have signed the checkpoint, where the trail begins with one; None: any.
+    """
     found = Verified()
+    start = await start_of(conn, key)
+    if start.checkpoint is not None:
+        found.removed.append(start.checkpoint.told())
+        found.findings += start.checkpoint.faults(start.store_id, signer)
     noted: dict[int, set[str]] = {}
     for number, mac in heads:
-        if number > 0:
+        if number >= max(start.row, 1):
             noted.setdefault(number, set()).add(mac)
-    lost: set[Pair] = set()
+    lost = {(start.row, mac) for mac in noted.pop(start.row, ()) if mac != start.mac}
     known: list[_Acknowledgement] = []
     other_key = await _rows_of_another_key(conn, key)
-    last, last_mac = 0, genesis(key, str(await conn.scalar(select(meta.c.store_id))))
+    last, last_mac = start.row, start.mac
     strikes = await _strikes(conn, key, other_key)
     while some := await _rows_behind(conn, last, _BATCH):
         for row in some:
@@ -89,8 +101,10 @@ async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] 
         lost |= {(number, mac) for number, macs in noted.items() for mac in macs}
         found.findings += await stray_texts(conn)
         found.erased += [strike.told(erasure) for erasure, strike in strikes.items()]
-    if other_key:
-        found.gaps.append(f"rows 1 to {other_key} were made with another key, which can no longer verify them")
+    if other_key > start.row:
+        found.gaps.append(
+            f"rows {start.row + 1} to {other_key} were made with another key, which can no longer verify them"
+        )
     for acknowledgement in known:
         if named := lost & acknowledgement.heads:
             found.gaps.append(acknowledgement.told(named))
@@ -110,7 +124,7 @@ async def look_through(conn: AsyncConnection, key: bytes, heads: Sequence[Pair] 
 class TrailWalk:
     """A look at all rows that goes on in pieces: how far it has come, and what it found (at most twenty)."""
 
-    last: int = 0
+    last: int | None = None  # None: nowhere yet
     last_mac: str = ""
     other_key: int = 0  # rows up to this one were made with another key
     findings: list[str] = field(default_factory=list)
@@ -118,8 +132,9 @@ class TrailWalk:
 
 async def walk_on(conn: AsyncConnection, key: bytes, walk: TrailWalk, rows: int) -> bool:
     """Look at so many rows more; True when there are no further ones."""
-    if walk.last == 0:
-        walk.last_mac = genesis(key, str(await conn.scalar(select(meta.c.store_id))))
+    start = await start_of(conn, key)
+    if walk.last is None or walk.last < start.row:  # also where rows were removed meanwhile
+        walk.last, walk.last_mac = start.row, start.mac
         walk.other_key = await _rows_of_another_key(conn, key)
     some = await _rows_behind(conn, walk.last, rows)
     for row in some:
@@ -131,9 +146,13 @@ async def walk_on(conn: AsyncConnection, key: bytes, walk: TrailWalk, rows: int)
 
 
 async def lost_heads(conn: AsyncConnection, key: bytes, heads: Iterable[Pair]) -> list[Pair]:
-    """The heads whose rows are gone, or are others, and that no row acknowledges; looks at no other rows."""
-    wanted = sorted({pair for pair in heads if pair[0] > 0})
-    there: dict[int, str] = {}
+    """The heads whose rows are gone, or are others, and that no row acknowledges; looks at no other rows.
+
+    Heads of rows that a checkpoint removed are not lost.
+    """
+    start = await start_of(conn, key)
+    wanted = sorted({pair for pair in heads if pair[0] >= max(start.row, 1)})
+    there = {start.row: start.mac}
     numbers = sorted({number for number, _ in wanted})
     for first in range(0, len(numbers), _MOST_IDS):
         some = numbers[first : first + _MOST_IDS]
@@ -143,7 +162,7 @@ async def lost_heads(conn: AsyncConnection, key: bytes, heads: Iterable[Pair]) -
     if not lost:
         return []
     acknowledged: set[Pair] = set()
-    for row in await conn.execute(select(audit).where(audit.c.action.in_((ACKNOWLEDGE[0], BEGIN_ANEW[0], RESTORE[0])))):
+    for row in await conn.execute(_acknowledging()):
         if await _holds(conn, row, key):
             known = _acknowledgement(row)
             acknowledged |= known.heads if known else frozenset()
@@ -179,6 +198,21 @@ async def since_of(conn: AsyncConnection, noted: Sequence[Pair], lost: Sequence[
         return {}
     at = await conn.scalar(select(audit.c.at).where(audit.c.id == before[0], audit.c.mac == before[1]))
     return {} if at is None else {"since": iso_text(at)}
+
+
+async def before_losses(conn: AsyncConnection, to: int) -> int:
+    """The last row up to which rows may be removed: none that acknowledges the loss of a head beyond it."""
+    rows = await conn.execute(_acknowledging().where(audit.c.id <= to))
+    acknowledged = [one for row in rows if (one := _acknowledgement(row)) is not None and one.heads]
+    known = [(one.row, max(number for number, _ in one.heads)) for one in acknowledged]
+    for row_id, last_lost in sorted(known, reverse=True):
+        if row_id <= to < last_lost:
+            to = row_id - 1
+    return to
+
+
+def _acknowledging() -> Select[Any]:
+    return select(audit).where(audit.c.action.in_((ACKNOWLEDGE[0], BEGIN_ANEW[0], RESTORE[0])))
 
 
 def told_of_loss(lost: Sequence[Pair]) -> str:
@@ -228,11 +262,10 @@ async def _rows_of_another_key(conn: AsyncConnection, key: bytes) -> int:
 
 async def _holds(conn: AsyncConnection, row: Row[Any], key: bytes) -> bool:
     """Whether a row's mac is that of our key over the row before."""
-    before: str | None
-    if row.id == 1:
-        before = genesis(key, str(await conn.scalar(select(meta.c.store_id))))
-    else:
-        before = await conn.scalar(select(audit.c.mac).where(audit.c.id == row.id - 1))
+    before: str | None = await conn.scalar(select(audit.c.mac).where(audit.c.id == row.id - 1))
+    if before is None:
+        start = await start_of(conn, key)
+        before = start.mac if start.row == row.id - 1 else None
     return before is not None and hmac.compare_digest(mac_of(key, before, row._mapping), str(row.mac))
 
 

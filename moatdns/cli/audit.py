@@ -14,6 +14,7 @@ import typer
 from admin_api.audit.head import noted_heads
 from admin_api.audit.signed_head import FORMAT, head_content
 from admin_api.signed.files import signed
+from admin_api.signed.keys import public_key_of
 from admin_api.store import audit, trail
 from admin_api.store.heads import Head
 from admin_api.store.store import Store
@@ -42,8 +43,15 @@ def verify_audit(
     key: HeadKeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that no row of the audit trail was changed, removed or cut off: exit 0 if intact, else 1."""
+    """Check that no row of the audit trail was changed, removed or cut off: exit 0 if intact, else 1.
+
+    With --key alone, the checkpoint that rows were removed by has to be signed by that key.
+    """
     _, loaded = load(config)
+    try:
+        signer = public_key_of(key) if key and not head_files else None
+    except MoatdnsError as error:
+        fail(str(error))
     noted, signed_ones = _heads(loaded, log_file), signed_heads(loaded, head_files or (), key)
     heads = [*(head.pair for head in signed_ones), *noted]
 
@@ -51,12 +59,12 @@ def verify_audit(
         pairs_of_store(signed_ones, store.id)
         async with store.read() as connection:
             rows, _ = await audit.head(connection)
-            return rows, await trail.look_through(connection, store.audit_key, heads)
+            return rows, await trail.look_through(connection, store.audit_key, heads, signer=signer)
 
     rows, found = with_store(loaded, verify)
     findings, gaps = found.findings, found.gaps
     if as_json:
-        told = {"findings": findings, "gaps": gaps, "erased": found.erased}
+        told = {"findings": findings, "gaps": gaps, "erased": found.erased, "removed": found.removed}
         print_json({"ok": not findings, "rows": rows, "heads": len(heads), **told})
     else:
         for finding in findings:
@@ -66,8 +74,8 @@ def verify_audit(
             print_line(f"the audit trail is intact{but}: {rows} rows, checked against {len(heads)} recorded heads")
         for gap in gaps:
             print_line(f"known: {gap}")
-        for erased in found.erased:
-            print_line(f"known: {erased}")
+        for told_of in (*found.removed, *found.erased):
+            print_line(f"known: {told_of}")
     if findings:
         raise typer.Exit(1)
 

@@ -198,6 +198,13 @@ class AuditSection(Section):
     """Days that records of runs, troubles and policies in force are kept."""
 
 
+class RetentionSection(Section):
+    """Days that data is kept."""
+
+    audit_days: Annotated[int, Field(ge=30, le=36600), NUMBER] | None = None
+    """Days that rows of the audit trail are kept; then they are removed, up to a signed checkpoint. null: for ever."""
+
+
 class LeasesSection(Section):
     """Bounds of leases: addresses assigned to identities for a while."""
 

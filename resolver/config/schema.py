@@ -27,6 +27,7 @@ from resolver.config.control_schema import (
     AuditSection,
     LeasesSection,
     QueryLogSection,
+    RetentionSection,
     StatisticsSection,
     StoreSection,
     SubscriptionsSection,
@@ -78,6 +79,7 @@ class Config(Section):
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     leases: LeasesSection = LeasesSection()
     audit: AuditSection = AuditSection()
+    retention: RetentionSection = RetentionSection()
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = ()
     """Receivers of events; see docs/webhooks.md."""
     log_sinks: Annotated[tuple[LogSinkSection, ...], Field(max_length=10)] = ()

@@ -350,6 +350,7 @@ class ControlSettings:
     log_sinks: tuple[LogSinkSettings, ...] = ()
     signing_key: str | None = None  # file:PATH; None: made in state_dir
     evidence_days: int = 800
+    audit_days: int | None = None  # None: rows of the audit trail are kept for ever
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     mail: MailSettings | None = None
     oidc: OidcSettings | None = None

@@ -200,6 +200,7 @@ def control_settings(config: Config) -> ControlSettings:
         lease_history_days=config.leases.history_days,
         log_sinks=sink_settings(config),
         **config.audit.model_dump(include={"signing_key", "evidence_days"}),
+        audit_days=config.retention.audit_days,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         mail=_mail(config),
         oidc=_oidc(config),

@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import structlog
 import trustme
 
 from admin_api.store import audit_texts
+from admin_api.store.change import AuditEntry
 from admin_api.store.store import Store
 from tests.support.api import Api
 from tests.support.clients import ask, is_blocked
@@ -140,6 +142,43 @@ def test_a_person_who_was_erased_from_the_audit_trail_is_told_of_and_is_no_fault
         assert "ana.schmidt" not in run(server, "audit", "export").stdout.lower()
         for place in ("audit", "exemptions"):
             assert ("ana.schmidt" in str(server.api.get(place)).lower()) == (place == "exemptions"), "that one goes on"
+
+
+def test_audit_rows_whose_time_is_over_are_removed_and_the_trail_is_whole_without_them(tmp_path: Path) -> None:
+    server = Moatdns(tmp_path, {**CONFIG, "retention": {"audit_days": 30}}, with_api=True)
+    old = datetime.now(UTC) - timedelta(days=40)
+
+    async def begin() -> None:
+        store = await Store.open(None, server.state_dir, structlog.get_logger())
+        async with store.change("root") as change:
+            change.entries += [AuditEntry(old, "ana", "delete", f"lists/{each}", None, None, None) for each in range(7)]
+        await store.close()
+
+    server.state_dir.mkdir(mode=0o700, exist_ok=True)
+    asyncio.run(begin())
+    with server:
+        told = server.wait_for("rows of the audit trail were removed")
+        assert (told["rows"], told["to"]) == (7, 7)
+        rows = server.api.get("audit?limit=1000")["items"]
+        assert (rows[-1]["id"], server.api.get("status")["audit"]["trouble"]) == (8, None)
+        (checkpoint,) = [row for row in rows if row["action"] == "checkpoint"]
+        metrics = server.api.get("/metrics")
+        assert "moatdns_audit_removed_rows 7" in metrics
+        period = "&".join(
+            f"{name}={old + timedelta(days=days):%Y-%m-%dT00:00:00Z}" for name, days in (("from", -1), ("to", 2))
+        )
+        spots = server.api.get(f"reports/evidence?{period}")["content"]["blind_spots"]
+        assert any("rows 1 to 7 were removed when their time was over" in spot for spot in spots)
+    public = run(server, "report", "key").stdout.split()[0]
+    whole = run(server, "audit", "verify", "--key", public)
+    assert whole.returncode == 0, whole.stdout
+    assert f"by the checkpoint in row {checkpoint['id']}, which SHA256:" in whole.stdout
+    assert f"known: rows 1 to 7 were removed when their time was over (the last is of {old:%Y-%m-%d}" in whole.stdout
+    with sqlite3.connect(server.state_dir / "moatdns.sqlite") as store:
+        store.execute("DELETE FROM audit WHERE id = 8")
+    store.close()
+    cut = run(server, "audit", "verify")
+    assert (cut.returncode, "rows 1 to 8 are missing" in cut.stdout) == (1, True)
 
 
 def test_with_a_certificate_the_api_speaks_tls_and_takes_a_new_one_at_sighup(tmp_path: Path) -> None:

@@ -1,28 +1,32 @@
-"""Erase a client from the query log: told in the audit trail, noted in the journal, then done, and again if need be."""
+"""Erase a client or a person from the query log: told in the audit trail, noted in the journal, done, and again if
+need be.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from admin_api.editing.common import Said, read_address, validated
+from pydantic import Field, model_validator
+
+from admin_api.editing.common import Said, read_address, read_said, validated
 from admin_api.query_log.erased import (
     EVENT,
     MOST_ERASURES,
     ErasureNote,
-    digest_of,
     matcher,
     read_erasures,
     write_erasures,
 )
 from admin_api.query_log.erasing import ErasureUnfinished, IsTheirs, QueryLogEnded
+from admin_api.query_log.sought import sought_for
 from admin_api.query_log.writer import QueryLogWriter
 from admin_api.store import audit
 from admin_api.store.access import StoreAccess
@@ -31,8 +35,9 @@ from admin_api.store.errors import NotFound, StoreAway
 from resolver.config import fields
 from resolver.config.section import Section
 from resolver.config.wording import shown
-from resolver.errors import RuleError
+from resolver.errors import MoatdnsError, RuleError
 from resolver.telemetry.log import Log
+from resolver.telemetry.pseudonyms import What, is_pseudonym
 
 ERASE: Final = ("erase", "queries")
 """Action and object of the audit row."""
@@ -51,18 +56,28 @@ class ErasedClient:
 
 
 def read_client(text: str) -> str:
-    """An address or a network, as rows of the query log have it. Raises RuleError."""
+    """An address, a network or a pseudonym, as rows of the query log have it. Raises RuleError."""
     with contextlib.suppress(RuleError):
         return read_address(text)
+    if is_pseudonym(text):
+        return text
     try:
         return str(ip_network(text))
     except ValueError:
-        raise RuleError(f"{shown(text)} is not an IP address, nor a network as rows of the log have it") from None
+        why = "is not an IP address, nor a network or a pseudonym as rows of the log have it"
+        raise RuleError(f"{shown(text)} {why}") from None
 
 
 class _Body(Section):
-    client: Annotated[str, fields.reading(read_client)]
+    client: Annotated[str, fields.reading(read_client)] | None = None
+    identity: Annotated[str, fields.reading(read_said), Field(max_length=200)] | None = None
     reason: Said
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.client is None) == (self.identity is None):
+            fields.raise_mistakes([fields.mistake("needs exactly one of client and identity", None)])
+        return self
 
 
 class ClientErasures:
@@ -93,17 +108,27 @@ class ClientErasures:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def erase(self, body: Mapping[str, Any], *, actor: str, request_id: str | None = None) -> ErasedClient:
-        """Erase the client of a body. Raises Invalid, NotFound where no query log is kept, StoreAway."""
+        """Erase the client or the person of a body.
+
+        Raises Invalid, NotFound where no query log is kept, StoreAway where nothing can be kept, or pseudonyms not be
+        reckoned.
+        """
         wanted = validated(_Body, body)
         if self._writer is None:
             raise NotFound("query log: query_log.enabled is false")
-        digest = digest_of(self._access.store.audit_key, wanted.client)
+        what: What = "client" if wanted.client is not None else "identity"
+        try:
+            one = await asyncio.to_thread(sought_for, self._state_dir, what, wanted.client or wanted.identity or "")
+        except MoatdnsError as error:
+            raise StoreAway(f"nothing is erased, since pseudonyms cannot be found: {error}") from None
+        digest, *others = one.digests(self._access.store.audit_key)
+        told = {"erased": digest, **({"pseudonyms": others} if others else {}), "reason": wanted.reason}
         async with self._access.store.change(actor, request_id) as change:
-            change.record(*ERASE, None, {"erased": digest, "reason": wanted.reason})
-        note = ErasureNote(digest, iso_text(datetime.now(UTC)))
-        await self._note(note)
-        client = wanted.client
-        task = self._spawn(self._work([note], lambda one: one.address == client))
+            change.record(*ERASE, None, told)
+        asked = iso_text(datetime.now(UTC))
+        notes = [ErasureNote(each, asked) for each in (digest, *others)]
+        await self._note(notes)
+        task = self._spawn(self._work(notes, one.is_in))
         done, _ = await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
         return task.result() if done else ErasedClient(digest, None, is_over=False)
 
@@ -127,16 +152,16 @@ class ClientErasures:
             self._log.error(_TROUBLE, why=str(error))
             raise StoreAway(f"{_TROUBLE} ({error})") from error
         done = iso_text(datetime.now(UTC))
+        await self._note([ErasureNote(note.digest, note.asked, done) for note in notes])
         for note in notes:
-            await self._note(ErasureNote(note.digest, note.asked, done))
             self._log.info(EVENT, erased=note.digest, asked=note.asked, done=done, queries=gone)
         return ErasedClient(notes[0].digest, gone, is_over=is_over)
 
-    async def _note(self, note: ErasureNote) -> None:
-        """Put it into the journal. Raises StoreAway."""
+    async def _note(self, notes: Sequence[ErasureNote]) -> None:
+        """Put them into the journal. Raises StoreAway."""
         async with self._turn:
             try:
-                forgotten = await asyncio.to_thread(self._write, note)
+                forgotten = await asyncio.to_thread(self._write, notes)
             except OSError as error:
                 raise StoreAway(f"the journal of erasures cannot be written: {error.strerror}") from error
         self.steps += 1
@@ -144,8 +169,8 @@ class ClientErasures:
         if forgotten:
             self._log.warning("the journal of erasures is full: its oldest are forgotten", forgotten=forgotten)
 
-    def _write(self, note: ErasureNote) -> int:
-        return write_erasures(self._state_dir, [*read_erasures(self._state_dir), note], self._most)
+    def _write(self, notes: Sequence[ErasureNote]) -> int:
+        return write_erasures(self._state_dir, [*read_erasures(self._state_dir), *notes], self._most)
 
     def _spawn(self, work: Coroutine[Any, Any, ErasedClient]) -> asyncio.Task[ErasedClient]:
         task = asyncio.create_task(work, name="erasure from the query log")

@@ -1,7 +1,8 @@
 """The journal of erasures: whom the query log no longer holds, so that an older copy of it is cleansed again.
 
-A line of JSON each, in a file of the state directory. It names nobody: a client is told by an HMAC under the audit
-trail's key, which tells again whether somebody is that client, and not who it was.
+A line of JSON each, in a file of the state directory. It names nobody: a client or a person is told by an HMAC under
+the audit trail's key, which tells again whether somebody is that one, and not who it was. Who has pseudonyms in the log
+has a line for each of them, too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from resolver.system.state_files import read_own, write_whole
+from resolver.telemetry.pseudonyms import What
 from resolver.telemetry.query_block_lines import BlockClient
 
 ERASED_FILE: Final = "erasures.jsonl"
@@ -33,29 +35,31 @@ _LONGEST = timedelta(hours=1)  # of an erasure of which only the audit trail tel
 
 @dataclass(frozen=True, slots=True)
 class ErasureNote:
-    """An erasure of the client with that digest. Times are ISO 8601 in UTC; `done` is "" until it is."""
+    """An erasure of the client or person with that digest. Times are ISO 8601 in UTC; `done` is "" until it is."""
 
     digest: str
     asked: str
     done: str = ""
 
 
-def digest_of(key: bytes, client: str) -> str:
-    """The client as the journal has it: 64 hexadecimal digits."""
-    return hmac.new(key, b"erased client\0" + client.encode(), hashlib.sha256).hexdigest()
+def digest_of(key: bytes, text: str, what: What = "client") -> str:
+    """The client or person as the journal has it: 64 hexadecimal digits."""
+    return hmac.new(key, f"erased {what}\0{text}".encode(), hashlib.sha256).hexdigest()
 
 
 def matcher(key: bytes, digests: Collection[str]) -> Callable[[BlockClient], bool]:
-    """Whether a client is one of those; of each address it is reckoned once."""
-    known: dict[str, bool] = {"": False}
+    """Whether a row's client is one of those, by address or by identity; of each it is reckoned once."""
+    known: dict[tuple[What, str], bool] = {}
 
-    def is_theirs(client: BlockClient) -> bool:
-        theirs = known.get(client.address)
+    def is_one(what: What, text: str | None) -> bool:
+        if not text:
+            return False
+        theirs = known.get((what, text))
         if theirs is None:
-            theirs = known[client.address] = digest_of(key, client.address) in digests
+            theirs = known[what, text] = digest_of(key, text, what) in digests
         return theirs
 
-    return is_theirs
+    return lambda client: is_one("client", client.address) or is_one("identity", client.identity)
 
 
 def read_erasures(state_dir: Path) -> list[ErasureNote]:
@@ -82,7 +86,7 @@ def write_erasures(state_dir: Path, notes: Iterable[ErasureNote], most: int | No
 
 
 def merged(notes: Iterable[ErasureNote]) -> list[ErasureNote]:
-    """Each client once, by its last erasure; those that are not done stay so until a later one is."""
+    """Each digest once, by its last erasure; those that are not done stay so until a later one is."""
     found: dict[str, ErasureNote] = {}
     for note in notes:
         known = found.get(note.digest)
@@ -94,26 +98,26 @@ def merged(notes: Iterable[ErasureNote]) -> list[ErasureNote]:
 
 def told_in(lines: Iterable[str]) -> list[ErasureNote]:
     """Erasures that lines of JSON tell of: a log of the server, or exported rows of its audit trail."""
-    found = []
+    found: list[ErasureNote] = []
     for line in lines:
         if '"erase' not in line:
             continue
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
             told: Any = json.loads(line[line.index("{") :])
             if told.get("event") == EVENT:
-                digest, asked, done = str(told["erased"]), str(told["asked"]), str(told["done"])
+                digests, asked, done = [told["erased"]], str(told["asked"]), str(told["done"])
             elif (told.get("action"), told.get("object")) == ("erase", "queries"):
-                digest, asked = str(told["after"]["erased"]), str(told["at"])
+                digests, asked = [told["after"]["erased"], *told["after"].get("pseudonyms", ())], str(told["at"])
                 done = (_moment(asked) + _LONGEST).isoformat()
             else:
                 continue
-            if (note := _checked(ErasureNote(digest, asked, done))) is not None:
-                found.append(note)
+            notes = (_checked(ErasureNote(str(digest), asked, done)) for digest in digests)
+            found += [note for note in notes if note is not None]
     return found
 
 
 def to_repeat(notes: Iterable[ErasureNote], backup_at: str) -> frozenset[str]:
-    """Digests of clients that a backup of that time may still hold: their erasure was not over yet."""
+    """Digests of those whom a backup of that time may still hold: their erasure was not over yet."""
     at = _moment(backup_at)
     return frozenset(note.digest for note in notes if not note.done or _moment(note.done) >= at)
 

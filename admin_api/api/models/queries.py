@@ -67,10 +67,15 @@ class Log(BaseModel):
 
 
 class EraseBody(Sent):
-    """A client whose queries are to be erased."""
+    """A client or a person whose queries are to be erased: exactly one of them."""
 
-    client: str = Field(max_length=64, description="An address, or a network, as rows of the log have it.")
-    reason: str = Field(max_length=1000, description="Why. The audit trail keeps it, and not the client.")
+    client: str | None = Field(
+        None, max_length=64, description="An address, or a network or a pseudonym, as rows of the log have it."
+    )
+    identity: str | None = Field(
+        None, max_length=200, description="A person, as leases and certificates name them, or their pseudonym."
+    )
+    reason: str = Field(max_length=1000, description="Why. The audit trail keeps it, and not whom it is about.")
 
 
 class ErasedQueries(BaseModel):

@@ -44,6 +44,13 @@ def test_the_journal_tells_who_is_meant_to_who_has_the_key_and_names_nobody(tmp_
     assert not matcher(b"x" * 32, {note("10.0.0.2", 0).digest})(BlockClient("10.0.0.2"))
 
 
+def test_a_person_is_told_by_the_identity_and_nobody_by_the_same_text_as_an_address() -> None:
+    is_theirs = matcher(KEY, {digest_of(KEY, "ana", "identity"), digest_of(KEY, "10.0.0.2")})
+    asked = (BlockClient("", "ana"), BlockClient("10.0.0.9", "ana"), BlockClient("10.0.0.2", "ben"), BlockClient("ana"))
+    assert [is_theirs(client) for client in asked] == [True, True, True, False]
+    assert not is_theirs(BlockClient("10.0.0.9", "10.0.0.2"))
+
+
 def test_each_client_is_there_once_with_the_last_erasure(tmp_path: Path) -> None:
     begun = note("10.0.0.2", 5, lasted=None)
     write_erasures(tmp_path, [note("10.0.0.2", 0), note("10.0.0.3", 1), begun])

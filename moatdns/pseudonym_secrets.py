@@ -20,7 +20,6 @@ from resolver.telemetry.pseudonyms import (
     PseudonymPeriod,
     day_of,
     new_period,
-    period_at,
     read_periods,
     write_periods,
 )
@@ -65,7 +64,8 @@ def current(state_dir: Path, settings: TelemetrySettings, now: float, in_use: Pe
     except ValueError as error:
         trouble, kept = f"{path}: {error}; move it away to begin anew: older pseudonyms are nobody's then", in_use
     used = _used(kept, settings.pseudonym_days, now) if wanted(settings) else ()
-    after = tuple(sorted({*kept, *used}, key=lambda one: one.begins))
+    # Of two for the same days, which a restore may leave, the first stays the one that is used.
+    after = tuple(sorted(dict.fromkeys((*kept, *used)), key=lambda one: (one.begins, one.ends)))
     if not trouble and after != known:
         try:
             make_folder(state_dir)
@@ -87,11 +87,9 @@ def _used(known: Iterable[PseudonymPeriod], days: int, now: float) -> Periods:
     """This period and the next; those that are not known are new."""
     found: list[PseudonymPeriod] = []
     for at in (now, now + _AHEAD_SECONDS):
-        one = period_at([*known, *found], at)
-        if one is None or one.ends - one.begins != days * DAY_SECONDS:
-            other = new_period(at, days)
-            one = next((each for each in known if (each.begins, each.ends) == (other.begins, other.ends)), other)
-        if one not in found:
+        new = new_period(at, days)
+        same = (one for one in (*known, *found) if (one.begins, one.ends) == (new.begins, new.ends))
+        if (one := next(same, new)) not in found:
             found.append(one)
     return tuple(found)
 

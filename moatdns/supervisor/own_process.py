@@ -14,7 +14,7 @@ from moatdns.supervisor.state_dir import prepare
 from resolver.errors import MoatdnsError
 from resolver.system import placing
 from resolver.system.privileges import Account
-from resolver.system.state_files import open_own
+from resolver.system.state_files import open_own, sweep
 
 
 @contextlib.contextmanager
@@ -37,7 +37,17 @@ def held_state(state_dir: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(b"%d\n" % os.getpid())
         finish_restore(state_dir)
+        _sweep(state_dir)
         yield
+
+
+def _sweep(state_dir: Path) -> None:
+    """Remove half-written files of processes that were killed, in the state directory and its folders."""
+    sweep(state_dir)
+    with contextlib.suppress(OSError):  # of a folder that cannot be read, whoever needs it tells
+        for path in state_dir.iterdir():
+            if path.is_dir() and not path.is_symlink() and not placing.is_of_restoring(path.name):
+                sweep(path)
 
 
 def finish_restore(state_dir: Path) -> None:

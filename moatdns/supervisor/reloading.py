@@ -97,14 +97,20 @@ class Reloader:
         node.plan, node.crew.settings = new, new.settings
         node.readings += 1
         node.control.tell(NoteReading(node.reading()))
-        node.crew.cookie_secret = node.cookie_secret(new, node.crew.cookie_secret)
-        node.crew.use_pseudonyms(node.pseudonyms(new, node.crew.pseudonyms))
+        secret, periods = node.crew.cookie_secret, node.crew.pseudonyms
+        node.crew.cookie_secret = node.cookie_secret(new, secret)
+        wanted = node.pseudonyms(new, periods)
+        if wanted:  # else workers that are yet to be replaced go on with theirs
+            node.crew.use_pseudonyms(wanted)
         try:
             replaced = await node.crew.replace(only_outdated=True)
         except MoatdnsError:
             # Back to the settings with which workers are known to start.
             node.plan, node.crew.settings = replace(new, settings=old.settings), old.settings
+            node.crew.cookie_secret = secret
+            node.crew.use_pseudonyms(node.pseudonyms(node.plan, periods))
             raise
+        node.crew.use_pseudonyms(wanted)
         if new.control != old.control or new.settings != old.settings:
             await node.control.restart()
             if has_other_catalogue:

@@ -117,6 +117,14 @@ def writing_whole(path: Path, *, exclusive: bool = False) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what killed writers have left in a folder: half-written files, of secrets too. Nobody may be writing."""
+    with contextlib.suppress(OSError):  # to be told where it is read or written: nothing depends on what is left
+        for left in folder.glob(f".*{_PART}"):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
 def write_whole(path: Path, content: bytes, *, exclusive: bool = False) -> None:
     """Write a file whole or not at all, as `writing_whole` does. Raises OSError."""
     with writing_whole(path, exclusive=exclusive) as file:

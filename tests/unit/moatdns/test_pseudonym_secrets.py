@@ -12,12 +12,13 @@ from moatdns import pseudonym_secrets as secrets
 from moatdns.pseudonym_secrets import Periods
 from resolver.config.settings import QUERY_LOG, TelemetrySettings
 from resolver.errors import MoatdnsError
-from resolver.telemetry.pseudonyms import DAY_SECONDS, SECRETS_FILE, day_of, period_at, read_periods
+from resolver.telemetry.pseudonyms import DAY_SECONDS, SECRETS_FILE, day_of, period_at, read_periods, write_periods
 
 MONDAY = 1_763_942_400  # 2025-11-24T00:00:00Z
 WEEK = 7 * DAY_SECONDS
 WEEKLY = TelemetrySettings()
 DAILY = TelemetrySettings(pseudonym_days=1)
+FORTNIGHTLY = TelemetrySettings(pseudonym_days=14)
 OFF = TelemetrySettings(identities="full")
 
 
@@ -97,6 +98,32 @@ def test_another_length_begins_at_once(tmp_path: Path) -> None:
     assert (day.begins, day.ends) == (MONDAY + 2 * DAY_SECONDS, following.begins)
     (again,) = current(tmp_path, WEEKLY, MONDAY + 2 * DAY_SECONDS + 5)
     assert again == week
+
+
+@pytest.mark.parametrize(("before", "after"), [(DAILY, WEEKLY), (DAILY, FORTNIGHTLY), (WEEKLY, FORTNIGHTLY)])
+@pytest.mark.parametrize("hours", range(0, 14 * 24, 11))
+def test_a_longer_length_makes_one_secret_a_period(
+    tmp_path: Path, before: TelemetrySettings, after: TelemetrySettings, hours: int
+) -> None:
+    now = MONDAY + hours * 3600
+    current(tmp_path, before, now)
+    told = current(tmp_path, after, now)
+    assert {one.ends - one.begins for one in told} == {after.pseudonym_days * DAY_SECONDS}
+    for periods in (told, read_periods((tmp_path / SECRETS_FILE).read_text())):
+        assert len({(one.begins, one.ends) for one in periods}) == len(periods)
+    assert current(tmp_path, after, now + 60) == told
+
+
+def test_of_two_secrets_for_the_same_days_the_first_is_used_and_both_are_kept(tmp_path: Path) -> None:
+    (here,) = current(tmp_path, WEEKLY, MONDAY)
+    file = tmp_path / SECRETS_FILE
+    file.rename(tmp_path / "of the other node")
+    (restored,) = current(tmp_path, WEEKLY, MONDAY)
+    file.write_text(write_periods([here, restored]))
+    for hour in range(3):
+        assert current(tmp_path, WEEKLY, MONDAY + hour * 3600) == (here,)
+    assert read_periods(file.read_text()) == (here, restored)
+    assert pseudonyms_of(tmp_path, "identity", "ana") == {one.of("identity", "ana") for one in (here, restored)}
 
 
 def test_a_file_that_cannot_be_read_is_left_as_it_is_and_told_of(tmp_path: Path) -> None:

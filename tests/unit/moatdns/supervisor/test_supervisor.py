@@ -31,7 +31,16 @@ from resolver.policy.compiler import CompiledRules
 from resolver.snapshot.manifests import Origin
 from resolver.snapshot.snapshot_file import write_snapshot
 from resolver.system.channel import Refusal
-from resolver.worker.messages import Listening, Ping, PolicyInForce, Serve, StopWorker, UsePolicy, WorkerAlive
+from resolver.worker.messages import (
+    Listening,
+    Ping,
+    PolicyInForce,
+    Serve,
+    StopWorker,
+    UsePolicy,
+    UsePseudonyms,
+    WorkerAlive,
+)
 from tests.unit.children import FakeChild, FakeChildren, Script, run, until
 from tests.unit.doubles import Said
 
@@ -284,6 +293,41 @@ def test_a_reload_that_cannot_be_leaves_everything_as_it_is(tmp_path: Path, comp
             one.signals[signal.SIGHUP]()
             await until(lambda: "reload did not finish" in one.events)
             assert one.alive(WORKER) == [child for child in before if child.module == WORKER]
+
+    run(scenario())
+
+
+@pytest.mark.slow
+def test_a_reload_that_fails_leaves_workers_the_secrets_they_had(tmp_path: Path, compiled: Compiled) -> None:
+    async def scenario() -> None:
+        scripts = [any_policy(), any_policy(), dies]
+        async with scene(tmp_path, compiled, of_modules={WORKER: scripts}) as one, serving(one):
+            await until(lambda: one.alive(CONTROL) and one.alive(CONTROL)[0].heard)
+            workers = one.alive(WORKER)
+            (before,) = {child.of(Serve)[0].pseudonyms for child in workers}
+            assert before
+            telemetry = replace(one.plan.settings.telemetry, identities="full")
+            one.plan = replace(one.plan, settings=replace(one.plan.settings, telemetry=telemetry))
+            one.signals[signal.SIGHUP]()
+            await until(lambda: "reload did not finish" in one.events)
+            assert one.alive(WORKER) == workers
+            for child in workers:
+                assert all(order.periods == before for order in child.of(UsePseudonyms))
+
+    run(scenario())
+
+
+def test_sighup_without_pseudonyms_takes_their_secrets_from_workers(tmp_path: Path, compiled: Compiled) -> None:
+    async def scenario() -> None:
+        async with scene(tmp_path, compiled) as one, serving(one):
+            await until(lambda: one.alive(CONTROL) and one.alive(CONTROL)[0].heard)
+            telemetry = replace(one.plan.settings.telemetry, identities="full")
+            one.plan = replace(one.plan, settings=replace(one.plan.settings, telemetry=telemetry))
+            one.signals[signal.SIGHUP]()
+            await until(lambda: "reloaded" in one.events)
+            for child in one.alive(WORKER):
+                await until(lambda child=child: child.of(UsePseudonyms))
+                assert [order.periods for order in child.of(UsePseudonyms)] == [()]
 
     run(scenario())
 

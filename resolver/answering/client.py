@@ -8,7 +8,9 @@ from typing import Final
 
 from resolver.cache.table import AnswerTable, CachedOrigin, Prepared, TableBudget
 from resolver.policy.decision import Decision
+from resolver.policy.situation import identity_at
 from resolver.policy.standing import View
+from resolver.policy.subjects import Lease
 from resolver.telemetry.counters import Account, PersonHits
 from resolver.wire.cookies import CookieProof
 from resolver.wire.question import Question
@@ -77,6 +79,7 @@ class Client:
     cell: int  # the first of its own counters
     shown: bytes  # what the query log says of it, as JSON
     person: PersonHits | None  # where its hits are counted as those of whoever has it
+    lease: Lease | None  # by which it is somebody's
     until: float
     left: int  # queries that it may still ask before `Clients.refill` is asked for more
     speaks_for_itself: bool = False  # as a trusted proxy that has said so
@@ -105,6 +108,11 @@ class Client:
     def itself(self) -> Client:
         """A trusted proxy whose query is its own, a health check for one; anybody else as it is."""
         return replace(self, speaks_for_itself=True) if self.words else self
+
+    @property
+    def identity(self) -> str | None:
+        """Whose it is; None for nobody's."""
+        return identity_at(self.name, self.lease)
 
     def asked_as(self, before: Client) -> Client:
         """The client as it is now, recorded as who it was when it asked."""

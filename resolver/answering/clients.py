@@ -10,7 +10,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from resolver.answering.accounts import Accounts
@@ -23,7 +23,7 @@ from resolver.config.settings import ClientNetworks, Limits, RateLimits, Trusted
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.moments import Moment
 from resolver.policy.proved_names import PROVED
-from resolver.policy.situation import Situation, situation_of
+from resolver.policy.situation import Situation, situation_of, situation_with
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.policy.subjects import Plain, Subjects
 from resolver.system.discards import DISCARDS
@@ -117,6 +117,22 @@ class Clients:
             return client
         return self._work_out(address, name)
 
+    def who_asked(self, before: Client) -> Client:
+        """Whoever asked as `before`, as policy and subjects have him now; `before` itself where nothing has changed.
+
+        Of an address that changed hands meanwhile, or whose lease is over, it is who had it when it asked: what is let
+        through, and whose use of an exemption that is, go by the same person.
+        """
+        client = self.at(before.address, before.name)
+        if client is before:
+            return before
+        if client.identity != before.identity:
+            address, moment = parse_client(before.address), self._moment()
+            asked = situation_with(self._snapshot, self.subjects, address, before.lease, moment, before.name)
+            answers, _ = self._answers_for(asked)
+            client = replace(client, answers=answers, lease=before.lease)
+        return client.asked_as(before)
+
     def behind(self, proxy: Client, header: ProxyHeader) -> Client:
         """The client that a trusted proxy's header names; where it names nobody, the proxy itself, lacking a word."""
         if header.is_local:
@@ -150,6 +166,7 @@ class Clients:
             account.cell,
             account.shown,
             account.person,
+            situation.lease,
             min(until, recorded_until),
             PLENTY if is_unlimited or not self.budgets.is_limited else 0,
         )

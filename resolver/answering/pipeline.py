@@ -245,11 +245,10 @@ class Pipeline(PendingOwner):
 
     def _judge_anew(self, pending: Pending) -> None:
         """Where something changed while a query waited, what is in force now judges the answer, name and targets."""
-        before = pending.client
         snapshot = self._answering.snapshot
-        client = self.clients.at(before.address, before.name)
-        if pending.snapshot is not snapshot or client is not before:
-            pending.client = client.asked_as(before)  # the address may be another person's by now
+        client = self.clients.who_asked(pending.client)  # the address may be another person's by now
+        if pending.snapshot is not snapshot or client is not pending.client:
+            pending.client = client
             pending.decision = self._answering.decide(client, pending.question.key)
 
     def landed(self, pending: Pending, entry: CacheEntry) -> None:

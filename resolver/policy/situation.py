@@ -53,13 +53,19 @@ def situation_of(
     policy: PolicySnapshot, subjects: Subjects, address: Address, now: Moment, name: str = ""
 ) -> Situation:
     """The situation now of the client at `address`, of that name (proved_names) in its normal form."""
+    return situation_with(policy, subjects, address, subjects.lease_of(address, now), now, name)
+
+
+def situation_with(
+    policy: PolicySnapshot, subjects: Subjects, address: Address, lease: Lease | None, now: Moment, name: str = ""
+) -> Situation:
+    """The situation now of a client that has this lease, or had it when it asked: all else is as it is now."""
     view, network = policy.view_of(address)
     via = "network" if network is not None else "default"
     of_name = policy.view_of_client_name(name) if name else None
     if of_name is not None:
         view, via = of_name, "client name" if proved_by(name) is None else "certificate"
     until = math.inf
-    lease = subjects.lease_of(address, now)
     if lease is not None:
         until = lease.ends.seconds_left(now)
         of_lease = policy.view_of_group(lease.group) if lease.group is not None else None

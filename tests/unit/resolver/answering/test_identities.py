@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
 from resolver.policy.moments import End, Moment
-from resolver.policy.subjects import Lease
+from resolver.policy.subjects import Exemption, Lease
 from resolver.telemetry.counters import Counters
 from resolver.telemetry.pseudonyms import DAY_SECONDS, PseudonymPeriod, new_period
 from resolver.telemetry.query_block_reading import QueryBlock
@@ -25,13 +26,13 @@ ANA, BEN = "ana@corp.example", "ben@corp.example"
 class Watched:
     """A pipeline whose query log is read, with a clock that is set."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, *, detailed: bool = False) -> None:
         self.wall = MONDAY + 100.0
         sink, self._log = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.served = Served(
             policy(),
             asyncio.get_running_loop(),
-            counters=Counters(recording=recording),
+            counters=Counters(detailed=detailed, recording=recording),
             sink=sink,
             moment=lambda: Moment(self.wall, self.wall),
         )
@@ -114,6 +115,82 @@ async def test_a_query_that_waits_for_its_answer_is_of_who_asked_it(full: Watche
     full.served.upstream.answer("plain.example. 10 IN A 192.0.2.1")
     full.served.ask("plain.example", ONE)
     assert full.logged() == [(ONE, ANA), (ONE, BEN)]
+
+
+def uses(watched: Watched) -> dict[tuple[str, str, str], int]:
+    """Hits of persons that were counted: by identity, kind and exemption."""
+    store = watched.served.counters.store
+    found = {}
+    for key, count in zip(store.keys, store.cells, strict=False):
+        what, *facts = json.loads(key)
+        if what == "identity" and count:
+            identity, kind, _, exemption = facts
+            found[identity, kind, exemption] = count
+    return found
+
+
+@pytest.fixture
+async def counting() -> AsyncIterator[Watched]:
+    watched = Watched(Recording("full", "full"), detailed=True)
+    ends = End.at(watched.wall + 3600, Moment(watched.wall, watched.wall))
+    exemption = Exemption("ex-1", "identity", (ANA,), ("acme/chat",), 0, ends)
+    watched.served.pipeline.clients.take([exemption.to_plain()])
+    yield watched
+    watched.close()
+
+
+async def test_a_use_of_an_exemption_is_of_the_person_who_asked_though_the_address_is_anothers(
+    counting: Watched,
+) -> None:
+    served = counting.served
+    counting.lease(ONE, ANA)
+    counting.lease(OTHER, BEN)
+    of_ana = served.ask("acme.ai", ONE)
+    of_ben = served.ask("alias.example", OTHER)
+    counting.lease(ONE, BEN)
+    counting.lease(OTHER, ANA)
+    served.upstream.answer("acme.ai. 10 IN A 192.0.2.1")
+    served.upstream.answer("alias.example. 10 IN CNAME acme.ai.", "acme.ai. 10 IN A 192.0.2.1")
+    assert [str(record) for rrset in of_ana[0].answer for record in rrset] == ["192.0.2.1"]
+    assert [str(record) for rrset in of_ben[0].answer for record in rrset] == ["0.0.0.0"]
+    assert uses(counting) == {(ANA, "exempted", "ex-1"): 1, (BEN, "blocked", None): 1}
+
+
+@pytest.mark.parametrize("ends", ["by a call", "by time"])
+async def test_who_asked_before_a_lease_was_over_is_answered_as_its_holder(counting: Watched, ends: str) -> None:
+    counting.lease(ONE, ANA, seconds=2)
+    answers = counting.served.ask("acme.ai", ONE)
+    if ends == "by time":
+        counting.passes(2.5)
+    else:
+        counting.served.pipeline.clients.take([["drop", "lease", ONE]])
+    counting.served.upstream.answer("acme.ai. 10 IN A 192.0.2.1")
+    again = counting.served.ask("acme.ai", ONE)
+    assert [[str(record) for rrset in each[0].answer for record in rrset] for each in (answers, again)] == [
+        ["192.0.2.1"],
+        ["0.0.0.0"],
+    ]
+    assert uses(counting) == {(ANA, "exempted", "ex-1"): 1}
+
+
+async def test_an_address_that_was_nobodys_uses_no_exemption_of_whom_it_is_leased_to_meanwhile(
+    counting: Watched,
+) -> None:
+    answers = counting.served.ask("alias.example", ONE)
+    counting.lease(ONE, ANA)
+    counting.served.upstream.answer("alias.example. 10 IN CNAME acme.ai.", "acme.ai. 10 IN A 192.0.2.1")
+    assert [str(record) for rrset in answers[0].answer for record in rrset] == ["0.0.0.0"]
+    assert uses(counting) == {}
+
+
+async def test_an_exemption_that_ends_while_its_holder_waits_counts_no_more(counting: Watched) -> None:
+    counting.lease(ONE, ANA)
+    answers = counting.served.ask("acme.ai", ONE)
+    counting.lease(ONE, BEN)
+    counting.served.pipeline.clients.take([["drop", "exemption", "ex-1"]])
+    counting.served.upstream.answer("acme.ai. 10 IN A 192.0.2.1")
+    assert [str(record) for rrset in answers[0].answer for record in rrset] == ["0.0.0.0"]
+    assert uses(counting) == {(ANA, "blocked", None): 1}
 
 
 async def test_an_identity_with_any_characters_is_logged_as_it_is(full: Watched) -> None:

@@ -30,7 +30,7 @@ Aliases = Mapping[str, frozenset[str]]
 class LogFilter:
     """Filter of a search: values by field; from `start` to before `end`, Unix seconds; newer than marks.
 
-    `aliases`, by field: pseudonyms that its value may have in the log.
+    `aliases`, by field: what else the log may have for its value (another form of it, pseudonyms).
     """
 
     filters: Mapping[str, str]

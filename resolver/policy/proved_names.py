@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final
 
 from resolver.errors import RuleError
+from resolver.system.identities import folded
 from resolver.system.safe_text import refuse_acting
 
 PROVED: Final = "proved:"
@@ -14,7 +15,6 @@ PROVED: Final = "proved:"
 
 MOST_OCTETS: Final = 200  # of a name in UTF-8, as of an identity in a lease
 _CLAIMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z")  # ASCII: a Kelvin sign is no k
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//[^/?#]*)?")  # of a URI (RFC 3986 section 3), with its host
 
 
 def is_claimable(text: str) -> bool:
@@ -28,10 +28,9 @@ def proved_by(client_name: str) -> str | None:
 
 
 def normal_identity(text: str) -> str:
-    """An identity in its one normal form: lower case, but for what follows a URI's host. Raises RuleError.
+    """An identity that a certificate may prove, in its one normal form (`folded`). Raises RuleError.
 
-    Mail addresses, user principal names and host names differ by no letter case; paths of URIs do. A comma is refused,
-    since it ends a name wherever people write several.
+    A comma is refused, since it ends a name wherever people write several.
     """
     imitating = next((letter for letter in text if _imitates_ascii(letter)), None)
     if imitating is not None:
@@ -42,11 +41,7 @@ def normal_identity(text: str) -> str:
         raise RuleError("has a comma, which no name in a certificate may have: write each name by itself")
     if not written or any(letter.isspace() for letter in written):
         raise RuleError("is not a name in a certificate: write one as in 'proved:alice@example.com', without spaces")
-    scheme = _SCHEME.match(written)
-    if scheme is not None:
-        normal = scheme[0].lower() + written[scheme.end() :]
-    else:
-        normal = unicodedata.normalize("NFC", written.lower()).rstrip(".")
+    normal = folded(written)
     if not 0 < len(normal.encode()) <= MOST_OCTETS:
         raise RuleError(f"should be a name of 1 to {MOST_OCTETS} octets")
     return normal

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import re
 import secrets
@@ -16,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
+
+from resolver.system.identities import folded
 
 SECRETS_FILE: Final = "pseudonyms.secret"
 """Below state_dir: the secrets of the periods whose pseudonyms are still in the query log."""
@@ -40,9 +43,25 @@ class PseudonymPeriod:
     secret: str = field(repr=False)
 
     def of(self, what: What, text: str) -> str:
-        """The pseudonym of a person or an address: a tilde and 16 characters."""
-        digest = hmac.digest(bytes.fromhex(self.secret), f"{what}\0{text}".encode(), hashlib.sha256)
+        """The pseudonym of a person or an address, the same for each way to write it: a tilde and 16 characters."""
+        digest = hmac.digest(bytes.fromhex(self.secret), f"{what}\0{normal(what, text)}".encode(), hashlib.sha256)
         return "~" + base64.b32encode(digest[:_OCTETS]).decode().lower()
+
+
+def plain_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address without a link's name; of one of IPv4 in IPv6, that. Raises ValueError for what is none."""
+    parsed = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def normal(what: What, text: str) -> str:
+    """A person or an address in the form that pseudonyms are made of; what is no address stays as it is."""
+    if what == "identity":
+        return folded(text)
+    try:
+        return str(plain_address(text.strip()))
+    except ValueError:
+        return text
 
 
 def is_pseudonym(text: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from resolver.telemetry.json_text import array_of, quoted
-from resolver.telemetry.pseudonyms import PseudonymPeriod, period_at
+from resolver.telemetry.pseudonyms import PseudonymPeriod, period_at, plain_address
 
 _PREFIXES: Final = {4: 24, 6: 48}
 
@@ -81,8 +81,7 @@ class Recording:
     def _address(self, address: str) -> str:
         if self.clients == "hidden":
             return ""
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+        parsed = plain_address(address)
         if self.clients == "network":
             return str(ipaddress.ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
         if self.clients == "full":

@@ -13,7 +13,7 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.query_log.pseudonyms import pseudonyms_of
 from resolver.errors import MoatdnsError
-from resolver.telemetry.pseudonyms import What
+from resolver.telemetry.pseudonyms import What, normal
 
 _FILTERS = ("client", "identity", "name", "contains", "group", "service", "verdict")
 _WHO: Final[tuple[tuple[str, What], ...]] = (("client", "client"), ("identity", "identity"))
@@ -41,16 +41,23 @@ async def listing(call: Call) -> ApiReply:
 
 
 async def _aliases(call: Call, filters: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """Pseudonyms of those who are looked for, where the config lets this caller find them."""
-    if call.context.settings.pseudonyms_found_by != "admin" or not call.is_admin:
-        return {}
+    """How else the log may have those who are looked for: in their normal form, and by their pseudonyms where the
+    config lets this caller find them.
+    """
+    finds = call.context.settings.pseudonyms_found_by == "admin" and call.is_admin
     found = {}
     for name, what in _WHO:
-        if name in filters:
+        if name not in filters:
+            continue
+        text = filters[name]
+        others = frozenset({text.strip(), normal(what, text)} - {text})
+        if finds:
             try:
-                found[name] = await asyncio.to_thread(pseudonyms_of, call.context.state_dir, what, filters[name])
+                others |= await asyncio.to_thread(pseudonyms_of, call.context.state_dir, what, text)
             except MoatdnsError as error:
                 raise BadRequest(503, str(error)) from None
+        if others:
+            found[name] = others
     return found
 
 

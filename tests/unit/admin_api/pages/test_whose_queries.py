@@ -74,6 +74,25 @@ async def test_a_name_finds_its_pseudonyms_for_whom_the_config_says(
     assert asked == [both if finds else {}]
 
 
+async def test_a_name_in_another_spelling_finds_the_same(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    period = new_period(1_763_942_400, 7)
+    (served.context.state_dir / SECRETS_FILE).write_text(write_periods([period]))
+    asked: list[dict[str, frozenset[str]]] = []
+
+    async def page(*_: Any, aliases: dict[str, frozenset[str]], **__: Any) -> LogPage:
+        asked.append(aliases)
+        return LogPage([], None)
+
+    monkeypatch.setattr(served.context.query_log, "page", page)
+    for found_by in ("nobody", "admin"):
+        let_find(served, found_by)
+        async with served.call("GET", "queries?identity=Ana@Corp.Example&client=2001:DB8::0:7") as response:
+            assert response.status == 200
+    plain = {"identity": {ANA}, "client": {"2001:db8::7"}}
+    pseudonyms = {"identity": {period.of("identity", ANA)}, "client": {period.of("client", "2001:db8::7")}}
+    assert asked == [plain, {name: plain[name] | pseudonyms[name] for name in plain}]
+
+
 async def test_secrets_that_cannot_be_read_are_told(served: Served) -> None:
     (served.context.state_dir / SECRETS_FILE).write_text("nonsense\n")
     let_find(served, "admin")

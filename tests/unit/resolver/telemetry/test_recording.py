@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resolver.system.identities import folded
 from resolver.telemetry.pseudonyms import (
     DAY_SECONDS,
     PseudonymPeriod,
+    What,
     is_pseudonym,
     new_period,
     period_at,
@@ -69,6 +71,34 @@ def test_a_person_has_one_pseudonym_in_a_period_wherever_and_another_in_the_next
     assert one.of("10.0.0.1", BEN, MONDAY).identity != first
     assert one.of("10.0.0.1", ANA, MONDAY + WEEK).identity == other.of("10.0.0.9", ANA, MONDAY + WEEK).identity != first
     assert one.of("10.0.0.1", ANA, MONDAY).identity == first  # a clock that was set back
+
+
+@pytest.mark.parametrize(
+    ("what", "one", "other"),
+    [
+        ("identity", ANA, " Ana@CORP.example "),
+        ("identity", "m\u00fcller@corp.example", "Mu\u0308ller@corp.example"),
+        ("identity", "laptop-7.corp.example", "LAPTOP-7.corp.example."),
+        ("identity", "spiffe://corp.example/Ana", "SPIFFE://Corp.Example/Ana"),
+        ("client", "2001:db8::7", "2001:DB8:0:0::7"),
+        ("client", "10.0.0.7", "::ffff:10.0.0.7"),
+    ],
+)
+def test_each_way_to_write_somebody_has_one_pseudonym(what: What, one: str, other: str) -> None:
+    period = week(0)
+    assert period.of(what, one) == period.of(what, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(ANA, BEN), ("spiffe://corp.example/Ana", "spiffe://corp.example/ana"), ("ana", "ana b")]
+)
+def test_others_have_others(one: str, other: str) -> None:
+    assert week(0).of("identity", one) != week(0).of("identity", other)
+
+
+@given(st.text())
+def test_the_form_that_identities_are_compared_in_is_its_own(text: str) -> None:
+    assert folded(folded(text)) == folded(text)
 
 
 def test_an_address_and_a_person_of_the_same_name_have_different_pseudonyms() -> None:

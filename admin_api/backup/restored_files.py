@@ -21,7 +21,8 @@ from admin_api.query_log.day_blocks import DayBlocks
 from admin_api.query_log.erased import ErasureNote, matcher, read_erasures, to_repeat, write_erasures
 from admin_api.query_log.erasing import IsTheirs
 from admin_api.query_log.set_aside import is_damage
-from resolver.system.state_files import make_folder, writing_whole
+from resolver.system.state_files import make_folder, read_own, write_whole, writing_whole
+from resolver.telemetry.pseudonyms import SECRETS_FILE
 
 _PIECE = 1 << 20
 
@@ -62,6 +63,15 @@ def write_files(
             while piece := part.read(_PIECE):
                 file.write(piece)
     return left_out
+
+
+def keep_secrets(old: Path, new: Path) -> None:
+    """Have the secrets of pseudonyms in the new state, too, for the rows of its query log: a backup has none.
+
+    Those of the old state go aside with its log, which they are for as well. Raises OSError.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        write_whole(new / SECRETS_FILE, read_own(old / SECRETS_FILE))
 
 
 def erase_again(

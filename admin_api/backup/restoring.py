@@ -25,7 +25,7 @@ from admin_api.backup import state, tables
 from admin_api.backup.container import BackupManifest, BackupSource
 from admin_api.backup.errors import DamagedBackup, NotRestorable
 from admin_api.backup.making import PATIENT
-from admin_api.backup.restored_files import ErasedAgain, erase_again, write_files
+from admin_api.backup.restored_files import ErasedAgain, erase_again, keep_secrets, write_files
 from admin_api.query_log import files as query_log
 from admin_api.query_log.erased import ErasureNote, read_erasures
 from admin_api.second_owner.openings import opening_leases
@@ -100,7 +100,7 @@ async def restore(source: BackupSource, order: RestoreOrder, told: Callable[[str
         erasures = [*read_erasures(order.state_dir), *(erasures or ())]
     new = placing.begin(order.state_dir)
     try:
-        return await _Restoring(source, manifest, order, new, stays, heads, erasures, told).work()
+        return await _Restoring(source, manifest, order, new, known, stays, heads, erasures, told).work()
     finally:
         placing.forget(order.state_dir)
 
@@ -113,6 +113,7 @@ class _Restoring:
     manifest: BackupManifest
     order: RestoreOrder
     new: Path
+    known: str | None  # the store whose state directory it is
     stays: Sequence[str]
     heads: Sequence[Pair]
     erasures: Sequence[ErasureNote] | None  # since the backup, as far as is known
@@ -125,6 +126,8 @@ class _Restoring:
         if key is None:
             raise DamagedBackup(f"the backup lacks {audit.KEY_FILE}, the audit trail's key")
         erased = erase_again(self.new, key, self.manifest, self.erasures, self.told)
+        if self.manifest.query_log and self.known == self.manifest.store_id:
+            keep_secrets(self.order.state_dir, self.new)
         engines = open_engines(self.order.url, self.new, PATIENT)
         try:
             with told_as_away(engines.place):

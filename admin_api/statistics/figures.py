@@ -15,9 +15,13 @@ class Hits(TypedDict):
 
 
 class KeyHits(Hits):
-    """Hits of one key: a service, vendor, list, domain, group or client."""
+    """Hits of one key: a service, vendor, list, domain, group, client or identity.
+
+    `rest`: they are the sum of all that are not told apart, and the key is `other`.
+    """
 
     key: str
+    rest: bool
 
 
 class StepHits(Hits):

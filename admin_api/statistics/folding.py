@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.statistics import sketch
 from admin_api.statistics.rollups import MINUTE
-from admin_api.statistics.rows import Gains
+from admin_api.statistics.rows import Gains, is_total
 from admin_api.store import documents
 from admin_api.store.store import Store
 from admin_api.store.tables import counter_files, stats_clients, stats_rollup
@@ -30,7 +30,7 @@ from resolver.telemetry.log import Log
 
 _FILES_AT_ONCE = 4  # that are read into memory; a fold of many clients has more of them, each with 65,536 cells
 _NONE = array("Q")
-_TOTALS = "metrics_totals"  # the document of the metrics' totals
+_TOTALS = "metrics_totals"  # the document of the metrics' totals, by key
 
 
 @functools.cache
@@ -112,11 +112,17 @@ class Folder:
             marks[path.name] = _NONE
             self._readings.pop(path.name, None)
 
+    async def add(self, connection: AsyncConnection, gained: Counter[str]) -> Counter[str]:
+        """Add to the metrics' totals in a transaction; gives them as they are once it is committed. No fold may run."""
+        totals = await _totals(connection) + gained
+        await documents.put(connection, _TOTALS, totals)
+        return totals
+
     async def _load(self, store: Store) -> tuple[dict[str, array[int]], Counter[str]]:
         async with store.read() as connection:
             rows = await connection.execute(select(counter_files.c.name, counter_files.c.cells))
             marks = {row.name: array("Q", row.cells) for row in rows}
-            return marks, Counter(await documents.get(connection, _TOTALS) or {})
+            return marks, await _totals(connection)
 
     def _read(self, paths: list[Path]) -> list[_Read]:
         found = []
@@ -158,6 +164,11 @@ class Folder:
     def _remove(paths: list[Path]) -> None:
         for path in paths:
             path.unlink(missing_ok=True)
+
+
+async def _totals(connection: AsyncConnection) -> Counter[str]:
+    kept = await documents.get(connection, _TOTALS) or {}
+    return Counter({key: int(count) for key, count in kept.items() if is_total(key)})
 
 
 async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None:

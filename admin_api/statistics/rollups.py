@@ -46,17 +46,24 @@ async def rolled(connection: AsyncConnection) -> Rolled:
     return Rolled(**(await documents.get(connection, _ROLLED) or {}))
 
 
-async def roll_up(connection: AsyncConnection, now: float, most_of_people: int = bounds.MOST_KEYS) -> None:
-    """Make the hours and days that are over. To be done in one transaction; doing it again changes nothing."""
+async def roll_up(connection: AsyncConnection, now: float, most_of_people: int = bounds.MOST_KEYS) -> int:
+    """Make the hours and days that are over. To be done in one transaction; doing it again changes nothing.
+
+    Gives how many hits of people are counted as nobody's by that (`rows.TOLD_LOST`), and were not before.
+    """
     before = await rolled(connection)
-    hours = await _roll(connection, HOUR, before.hours, int(now) // HOUR * HOUR, most_of_people)
-    days = await _roll(connection, DAY, before.days, hours // DAY * DAY, most_of_people)
+    hours = max(before.hours, int(now) // HOUR * HOUR)
+    days = max(before.days, hours // DAY * DAY)
+    lost = await _roll(connection, HOUR, before.hours, hours, most_of_people)
+    lost += await _roll(connection, DAY, before.days, days, most_of_people)
     if (now_rolled := Rolled(hours, days)) != before:
         await documents.put(connection, _ROLLED, asdict(now_rolled))
+    return lost
 
 
 async def _roll(connection: AsyncConnection, period: int, done: int, until: int, most_of_people: int) -> int:
-    """Make the periods from `done` to `until` that have anything in them."""
+    """Make the periods from `done` to `until` that have anything in them; gives hits as `roll_up` does."""
+    lost = 0
     finer = _FINER[period]
     for table in (stats_rollup, stats_clients):
         first = await connection.scalar(
@@ -67,31 +74,34 @@ async def _roll(connection: AsyncConnection, period: int, done: int, until: int,
             within = and_(table.c.period_seconds == finer, table.c.at >= at, table.c.at < at + period)
             await connection.execute(delete(table).where(table.c.period_seconds == period, table.c.at == at))
             if table is stats_rollup:
-                await _sum_up(connection, period, at, within, most_of_people)
+                lost += await _sum_up(connection, period, at, within, most_of_people)
             else:
                 await _unite(connection, period, at, within)
             at += period
-    return max(done, until)
+    return lost
 
 
 async def _sum_up(
     connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool], most_of_people: int
-) -> None:
+) -> int:
     c = stats_rollup.c
     key = (c.dimension, c.key, c.kind)
     summed = select(literal(period), literal(at), *key, func.sum(c.n)).where(within).group_by(*key)
     columns = ["period_seconds", "at", "dimension", "key", "kind", "n"]
     await connection.execute(insert(stats_rollup).from_select(columns, summed))
+    lost = 0
     for dimension in bounds.HIT_DIMENSIONS:
         here = {"period_seconds": period, "at": at, "dimension": dimension}
         most = most_of_people if dimension in bounds.OF_PEOPLE else bounds.MOST_KEYS
-        await _bound(connection, and_(*(c[name] == value for name, value in here.items())), here, most)
+        moved = await _bound(connection, and_(*(c[name] == value for name, value in here.items())), here, most)
+        lost += moved if dimension == bounds.TOLD_LOST else 0
+    return lost
 
 
 async def _bound(
     connection: AsyncConnection, of_one: ColumnElement[bool], key: Mapping[str, object], most_keys: int
-) -> None:
-    """Put the keys of one dimension in one period that are too many, those with least, under OTHER."""
+) -> int:
+    """Put the keys of one dimension in one period that are too many, those with least, under OTHER: so many hits."""
     c = stats_rollup.c
     named = and_(of_one, c.key != bounds.OTHER)
     most = select(c.key).where(named).group_by(c.key).order_by(func.sum(c.n).desc(), c.key).limit(most_keys)
@@ -99,12 +109,13 @@ async def _bound(
     rows = await connection.execute(select(c.kind, func.sum(c.n).label("n")).where(too_many).group_by(c.kind))
     gained = rows.all()
     if not gained:
-        return
+        return 0
     await connection.execute(delete(stats_rollup).where(too_many))
     for row in gained:
         other = and_(of_one, c.key == bounds.OTHER, c.kind == row.kind)
         if not (await connection.execute(update(stats_rollup).where(other).values(n=c.n + row.n))).rowcount:
             await connection.execute(insert(stats_rollup).values(**key, key=bounds.OTHER, kind=row.kind, n=row.n))
+    return sum(int(row.n) for row in gained)
 
 
 async def _unite(connection: AsyncConnection, period: int, at: int, within: ColumnElement[bool]) -> None:

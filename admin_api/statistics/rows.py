@@ -19,6 +19,7 @@ HIT_DIMENSIONS: Final = (
 MOST_KEYS: Final = 10_000
 """Keys of a dimension, but of those OF_PEOPLE, in one minute, hour or day; all others are in sum under OTHER."""
 OTHER: Final = "other"
+_NAMED: Final = "'"  # ends the key of what is called so itself
 
 _KINDS = {
     "blocked": "blocked",
@@ -29,10 +30,33 @@ _KINDS = {
 }
 _MOST_PARSED = 8_192  # keys that are kept parsed, a KiB each; parsing one takes some 3 µs
 _OF_ANSWER = '["answer",'
-_TOLD_LOST = OF_PEOPLE[1]  # which has most keys
-_LOST = '["dropped","statistics_identities"]'  # hits that are counted as nobody's
+TOLD_LOST: Final = OF_PEOPLE[1]
+"""The dimension, that with most keys, whose hits under OTHER are counted as LOST."""
+LOST: Final = '["dropped","statistics_identities"]'
+"""The total of hits that are counted as nobody's."""
+_TOTALLED: Final = frozenset(  # kinds of cells that metrics show; none names anybody
+    (
+        *("answer", "seconds", "seconds_sum", "dropped", "cache", "remark"),
+        *("upstream", "upstream_seconds", "upstream_seconds_sum"),
+    )
+)
 Gain = tuple[str, int]  # a cell's key, and by how much it grew
 Row = tuple[str, str, str]  # dimension, key, kind
+
+
+def is_total(key: str) -> bool:
+    """Whether a cell's key may be among the metrics' totals; an earlier version put in what it did not know, people."""
+    return str(_parsed(key)[0]) in _TOTALLED
+
+
+def key_of(name: str) -> str:
+    """The key of a group, a domain, a person: of one that is called `other` another than that of the sum."""
+    return name + _NAMED if name.rstrip(_NAMED) == OTHER else name
+
+
+def name_of(key: str) -> str:
+    """The name that a key is of; OTHER for the sum, too."""
+    return key[: -len(_NAMED)] if key != OTHER and key.rstrip(_NAMED) == OTHER else key
 
 
 class Gains:
@@ -53,7 +77,7 @@ class Gains:
                 by_facts[facts] += count
                 kind = _KINDS.get(str(_parsed(facts)[1]))
                 if kind is not None:
-                    self.rows["domain", domain or OTHER, kind] += count
+                    self.rows["domain", key_of(domain) if domain else OTHER, kind] += count
             else:
                 self._take(_parsed(key), key, count)
         for facts, count in by_facts.items():
@@ -62,10 +86,10 @@ class Gains:
 
     @property
     def keys(self) -> dict[str, set[str]]:
-        """The keys of the rows, by dimension."""
+        """The keys of the rows that take room, by dimension."""
         found: dict[str, set[str]] = {dimension: set() for dimension in HIT_DIMENSIONS}
         for dimension, key, _ in self.rows:
-            if dimension in found:
+            if dimension in found and key != OTHER:
                 found[dimension].add(key)
         return found
 
@@ -78,7 +102,7 @@ class Gains:
                 self.rows["client", client, kind] += count
         elif parts[0] == "identity":
             self._person(parts, count)
-        else:
+        elif parts[0] in _TOTALLED:  # of a later version, what is counted besides may name somebody
             self.totals[key] += count
 
     def _person(self, parts: tuple[str | None, ...], count: int) -> None:
@@ -86,10 +110,10 @@ class Gains:
         if identity is None:  # who had no room in a worker
             for dimension in OF_PEOPLE[:2]:
                 self.rows[dimension, OTHER, str(kind)] += count
-            self.totals[_LOST] += count
+            self.totals[LOST] += count
             return
         vendor = service.partition("/")[0] if service else ""
-        self.rows["identity", identity, str(kind)] += count
+        self.rows["identity", key_of(identity), str(kind)] += count
         self.rows["identity/vendor", f"{identity}/{vendor}", str(kind)] += count
         if exemption:
             self.rows["exemption/identity", f"{exemption}/{identity}", str(kind)] += count
@@ -105,12 +129,12 @@ class Gains:
         kind = _KINDS.get(str(outcome))
         vendor = service.partition("/")[0] if service else None
         if kind is not None:
-            rows["group", str(group), kind] += count
+            rows["group", key_of(str(group)), kind] += count
             rows["group/vendor", f"{group}/{vendor or ''}", kind] += count
             named = (("service", service), ("vendor", vendor), ("list", in_list), ("exemption", exemption))
             for dimension, name in named:
                 if name:
-                    rows[dimension, name, kind] += count
+                    rows[dimension, key_of(name), kind] += count
         self.totals[json.dumps(["answer", outcome, group, vendor, qtype, rcode, protocol])] += count
 
     def _bound(self, known: Mapping[str, Set[str]]) -> None:
@@ -118,7 +142,7 @@ class Gains:
             before = known.get(dimension, frozenset())
             keys: Counter[str] = Counter()
             for (of, key, _), count in self.rows.items():
-                if of == dimension and key not in before:
+                if of == dimension and key != OTHER and key not in before:
                     keys[key] += count
             most = self._most_of_people if dimension in OF_PEOPLE else MOST_KEYS
             room = max(most - len(before), 0)
@@ -128,8 +152,8 @@ class Gains:
             for row in [row for row in self.rows if row[0] == dimension and row[1] in lost]:
                 count = self.rows.pop(row)
                 self.rows[dimension, OTHER, row[2]] += count
-                if dimension == _TOLD_LOST:
-                    self.totals[_LOST] += count
+                if dimension == TOLD_LOST:
+                    self.totals[LOST] += count
 
 
 def _without_domain(key: str) -> tuple[str, str | None]:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,7 @@ from admin_api.statistics import rollups, sketch
 from admin_api.statistics.figures import Hits, KeyHits, KeyStepHits, StepHits
 from admin_api.statistics.folding import Folder
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
+from admin_api.statistics.rows import LOST, OTHER, name_of
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.tables import stats_clients, stats_rollup
@@ -85,9 +86,12 @@ class StatisticsService:
         hour = int(now) // HOUR
         if hour == self._hour:
             return
-        async with self._access.store.count() as connection:
-            await rollups.roll_up(connection, now, self._most_of_people)
-            await rollups.forget(connection, now, self._days)
+        async with self._folding:
+            async with self._access.store.count() as connection:
+                lost = await rollups.roll_up(connection, now, self._most_of_people)
+                await rollups.forget(connection, now, self._days)
+                totals = await self._folder.add(connection, Counter({LOST: lost})) if lost else self._folder.totals
+            self._folder.totals = totals
         self._hour = hour
 
     async def summary(self, start: datetime, end: datetime) -> dict[str, int | None]:
@@ -110,7 +114,7 @@ class StatisticsService:
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
             query = select(c.key, *kinds).select_from(rollups.rows_of(by, some)).group_by(c.key)
             rows = await connection.execute(query.order_by(func.sum(c.n).desc(), c.key).limit(limit))
-            return [{"key": row.key, **_hits(row._mapping)} for row in rows]
+            return [{**_key(row.key), **_hits(row._mapping)} for row in rows]
 
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[StepHits]:
         """Counts of each step, of empty ones too."""
@@ -149,7 +153,7 @@ class StatisticsService:
         return [
             {
                 "at": datetime.fromtimestamp(first + step * (step_seconds or 0), UTC),
-                "key": key,
+                **_key(key),
                 **_hits(counts),
                 "last_at": datetime.fromtimestamp(last[step, key], UTC),
             }
@@ -210,6 +214,16 @@ class StatisticsService:
             await self.fold()
         except StoreAway as error:
             self._log.warning("the last counts wait in their files", why=str(error))
+
+
+class _Key(TypedDict):
+    key: str
+    rest: bool
+
+
+def _key(key: str) -> _Key:
+    """A key of the store as it is told."""
+    return {"key": name_of(key), "rest": key == OTHER}
 
 
 def _hits(counts: Mapping[Any, int]) -> Hits:

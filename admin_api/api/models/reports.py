@@ -66,7 +66,9 @@ class ExemptionReport(WindowReply):
 
 
 class UsageReport(WindowReply):
-    """Hits. Each item has `at`, the columns of `by`, blocked, monitored and exempted."""
+    """Hits. Each item has `at`, the columns of `by`, blocked, monitored and exempted, and `rest`: whether it is the
+    sum of all that are not counted apart, whose columns are `other`.
+    """
 
     by: list[str]
     items: list[dict[str, object]]

@@ -40,6 +40,7 @@ class TopItem(BaseModel):
     """One key and its hits."""
 
     key: str
+    rest: bool = Field(description="The sum of all that are not counted apart, whose key is `other`.")
     blocked: int
     monitored: int
     exempted: int

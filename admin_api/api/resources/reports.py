@@ -12,7 +12,6 @@ from admin_api.api.http.call import ApiReply, Call, as_model, rfc3339
 from admin_api.api.resources.statistics import check_steps, window
 from admin_api.editing.errors import Invalid
 from admin_api.statistics.figures import KeyStepHits
-from admin_api.statistics.rows import OTHER
 from admin_api.store import exemptions
 from admin_api.store.exemptions import ExemptionRow
 from resolver.system.safe_text import cell
@@ -53,7 +52,7 @@ async def _uses_by(call: Call, start: datetime, end: datetime) -> dict[str, list
     """Uses by whom, by the exemption's id, those with most first."""
     found: dict[str, list[models.PersonUse]] = {}
     for item in await call.context.statistics.breakdown("exemption/identity", start, end, None):
-        if item["key"] != OTHER and item["exempted"]:
+        if not item["rest"] and item["exempted"]:
             number, identity = item["key"].split("/", 1)
             found.setdefault(number, []).append(models.PersonUse(identity=identity, uses=item["exempted"]))
     for persons in found.values():
@@ -75,21 +74,23 @@ async def usage_report(call: Call) -> ApiReply:
     items: list[dict[str, object]] = [
         {
             "at": rfc3339(item["at"]),
-            **_parts(by, item["key"]),
+            **_parts(by, item),
             "blocked": item["blocked"],
             "monitored": item["monitored"],
             "exempted": item["exempted"],
+            "rest": item["rest"],
         }
         for item in found
     ]
     usage = models.UsageReport(start=start, end=end, by=list(by), items=items)
-    return ApiReply(usage) if query.format == "json" else _csv(usage, ["at", *by, *_KINDS], "usage")
+    return ApiReply(usage) if query.format == "json" else _csv(usage, ["at", *by, *_KINDS, "rest"], "usage")
 
 
-def _parts(by: tuple[str, ...], key: str) -> dict[str, str]:
+def _parts(by: tuple[str, ...], item: KeyStepHits) -> dict[str, str]:
     """Split a key by dimension; the sum of all that are not counted apart is `other` in each."""
-    if key == OTHER:
-        return dict.fromkeys(by, OTHER)
+    key = item["key"]
+    if item["rest"]:
+        return dict.fromkeys(by, key)
     # An identity may have a slash; neither a vendor has one, nor a group, nor an exemption.
     parts = key.split("/", 1) if by[-1] == "identity" else key.rsplit("/", 1)
     return dict(zip(by, parts if len(by) > 1 else [key], strict=True))

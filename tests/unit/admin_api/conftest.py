@@ -38,6 +38,7 @@ from admin_api.signed.files import Content, signed
 from admin_api.signed.keys import load_key
 from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
+from admin_api.statistics.rows import OTHER
 from admin_api.store import migrating, tokens
 from admin_api.store.roles import FIRST_ROLES, ROLES
 from admin_api.store.store import Store
@@ -157,7 +158,7 @@ class Elsewhere:
         return dict.fromkeys(names, 0)
 
     async def top(self, by: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
-        return [{"key": by, "blocked": 1, "monitored": 0, "exempted": 0}]
+        return [{"key": by, "rest": False, "blocked": 1, "monitored": 0, "exempted": 0}]
 
     async def series(self, step_seconds: int, start: datetime, end: datetime) -> list[dict[str, Any]]:
         return [{"at": start, "queries": 1, "blocked": 1, "monitored": 0, "exempted": 0}]
@@ -167,7 +168,8 @@ class Elsewhere:
     ) -> list[dict[str, Any]]:
         self.broken_down = [*getattr(self, "broken_down", []), dimension]
         counts = {"blocked": 2, "monitored": 1, "exempted": 3}
-        return [{"at": start, "key": self.keys.get(dimension, "staff/acme"), **counts, "last_at": start}]
+        key = self.keys.get(dimension, "staff/acme")
+        return [{"at": start, "key": key, "rest": key == OTHER, **counts, "last_at": start}]
 
     def dropped(self) -> dict[str, int]:
         return {"clients": 3}

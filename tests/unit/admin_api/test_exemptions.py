@@ -267,11 +267,15 @@ async def test_the_sum_of_what_is_not_counted_apart_is_a_row_of_the_usage_report
     (item,) = (await served.get("reports/usage?by=group,vendor"))["items"]
     assert (item["group"], item["vendor"], item["blocked"]) == ("other", "other", 2)
     async with served.call("GET", "reports/usage?by=group,vendor&format=csv") as response:
-        assert (await response.text()).splitlines()[1].endswith(",other,other,2,1,3")
+        assert (await response.text()).splitlines()[1].endswith(",other,other,2,1,3,yes")
     browser = await Browser.log_in(served, "viewer")
     page, _ = await browser.get("/reports/usage")
     assert page.count("<span>other</span>") == 2
     assert "sum of all smaller ones" in page
+    served.counted["group/vendor"] = "staff/other"  # a vendor that is called so
+    page, _ = await browser.get("/reports/usage")
+    assert page.count("<span>other</span>") == 1
+    assert "sum of all smaller ones" not in page
 
 
 async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:
@@ -279,7 +283,7 @@ async def test_usage_is_reported_by_group_and_vendor(served: Served) -> None:
     assert body["by"] == ["group", "vendor"]
     assert {"group": "staff", "vendor": "acme", "blocked": 2}.items() <= body["items"][0].items()
     async with served.call("GET", "reports/usage?by=group,vendor&format=csv") as response:
-        assert (await response.text()).splitlines()[0] == "at,group,vendor,blocked,monitored,exempted"
+        assert (await response.text()).splitlines()[0] == "at,group,vendor,blocked,monitored,exempted,rest"
     assert await served.status("GET", "reports/usage?by=shoe") == 422
     assert await served.status("GET", "reports/usage?step_seconds=3600&from=2001-01-01T00:00:00Z") == 422
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from admin_api.statistics.prometheus import exposition
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE, roll_up
-from admin_api.statistics.rows import OTHER, Gains
+from admin_api.statistics.rows import OTHER, Gains, key_of, name_of
+from admin_api.store import documents
 from resolver.telemetry.counter_file import CounterFile, MemoryCells, read_counters
-from resolver.telemetry.counters import Counters
+from resolver.telemetry.counters import Counters, Outcome
 
-from .conftest import NOON, Counted
+from .conftest import NOON, Counted, Worker
 
 ANA, BEN = "ana@corp.example", "ben/of the lab"
 PEOPLE, VENDORS = 20_000, 85
@@ -95,6 +99,83 @@ def test_a_worker_without_room_counts_all_as_nobodys_and_loses_none() -> None:
     assert gains.rows["identity", OTHER, "blocked"] == gains.rows["identity/vendor", OTHER, "blocked"] == 5
     assert gains.totals['["dropped","statistics_identities"]'] == 5
     assert b'what="statistics_identities"} 5.0' in exposition(gains.totals, {}, {})
+
+
+@pytest.mark.parametrize("name", [OTHER, "other'", "other''"])
+async def test_who_or_what_is_called_other_is_not_the_sum_of_the_rest(counted: Counted, name: str) -> None:
+    counted.settings_changed(most_identity_keys=2)
+    worker = Counters(CounterFile.create(counted.folder), detailed=True)
+    for count, who in enumerate(("least", name, "most"), 1):
+        for _ in range(count):
+            hit(worker, who, "blocked", None)
+    facts = (name, name, name, "A", "NOERROR", "udp", None, name)  # group, service, list … domain
+    worker.cells[worker.answer(Outcome.BLOCKED, facts)] += 4
+    window = (at(NOON - DAY), at(NOON + DAY))
+
+    async def told(by: str) -> list[tuple[str, bool, int]]:
+        return [(one["key"], one["rest"], one["blocked"]) for one in await counted.service.top(by, *window, 100)]
+
+    assert await told("identity") == [("most", False, 3), (name, False, 2), (OTHER, True, 1)]
+    for by in ("group", "service", "vendor", "list", "domain"):
+        assert await told(by) == [(name, False, 4)]
+    async with counted.store.count() as connection:
+        await roll_up(connection, NOON + DAY, 2)
+    assert await told("identity") == [("most", False, 3), (name, False, 2), (OTHER, True, 1)]
+    steps = await counted.service.breakdown("identity", *window, None)
+    assert {(one["key"], one["rest"]) for one in steps} == {("most", False), (name, False), (OTHER, True)}
+    worker.store.close()
+
+
+@given(st.text())
+def test_no_name_has_the_key_of_the_sum_or_of_another(name: str) -> None:
+    for one in (name, OTHER + name, OTHER + "'" * len(name)):
+        assert key_of(one) != OTHER
+        assert name_of(key_of(one)) == one
+    assert name_of(OTHER) == OTHER
+
+
+async def test_hits_that_hours_do_not_tell_apart_are_counted_as_nobodys_once(counted: Counted) -> None:
+    counted.settings_changed(most_identity_keys=2)
+    worker = Counters(CounterFile.create(counted.folder), detailed=True)
+    for minute in range(2):
+        counted.now = NOON + minute * MINUTE
+        for number in range(3):
+            for _ in range(number + 1):
+                hit(worker, f"{minute}-{number}", "blocked", "openai/chatgpt")
+        await counted.service.fold()
+    assert counted.service.dropped()["statistics_identities"] == 2  # one of each minute
+    counted.now = NOON + DAY + HOUR
+    running = asyncio.ensure_future(counted.service.run())
+    lost = 2 + 4  # of five keys of the hour, those of two are told: 3 + 3, and 2 + 2 are not
+    try:
+        async with asyncio.timeout(5):
+            while counted.service.dropped()["statistics_identities"] != lost:  # noqa: ASYNC110 (no event)
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+    assert f'what="statistics_identities"}} {lost}.0'.encode() in await counted.service.metrics()
+    counted.restart()
+    assert f'what="statistics_identities"}} {lost}.0'.encode() in await counted.service.metrics()
+    found = await counted.service.top("identity/vendor", at(NOON), at(NOON + DAY), 9)
+    top = {one["key"]: one["blocked"] for one in found}
+    assert top[OTHER] == lost
+    worker.store.close()
+
+
+async def test_people_in_totals_of_an_earlier_version_and_cells_of_a_later_one_are_left_out(counted: Counted) -> None:
+    worker = Worker(counted.folder)
+    worker.answer("blocked", service="openai/chatgpt")
+    worker.count("whose", ANA, "blocked")
+    async with counted.store.count() as connection:
+        of_earlier = {f'["identity","{ANA}","blocked","openai/chatgpt",null]': 7, '["dropped","clients"]': 2}
+        await documents.put(connection, "metrics_totals", of_earlier)
+    assert ANA.encode() not in await counted.service.metrics()
+    async with counted.store.read() as connection:
+        kept = await documents.get(connection, "metrics_totals")
+    assert kept is not None
+    assert kept['["dropped","clients"]'] == 2
+    assert not any(ANA in key for key in kept)
+    worker.file.close()
 
 
 def test_without_details_no_person_is_told_apart() -> None:

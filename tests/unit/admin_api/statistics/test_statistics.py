@@ -117,7 +117,7 @@ async def test_clients_are_counted_once_over_workers_and_folds(counted: Counted)
     one.client("10.0.0.1", "blocked", by=5)
     assert (await summary(counted))["clients"] == 30
     top = await counted.service.top("client", at(NOON - DAY), at(NOON + DAY), 10)
-    assert top == [{"key": "10.0.0.1", "blocked": 5, "monitored": 0, "exempted": 0}]
+    assert top == [{"key": "10.0.0.1", "rest": False, "blocked": 5, "monitored": 0, "exempted": 0}]
     one.file.close()
     other.file.close()
 
@@ -235,9 +235,9 @@ async def test_the_most_hit_come_first_equals_by_name_and_no_more_than_asked_for
         worker.answer(outcome, domain=domain, by=by)
     found = await counted.service.top("domain", at(NOON - HOUR), at(NOON + HOUR), 3)
     assert found == [
-        {"key": "most.example", "blocked": 0, "monitored": 0, "exempted": 3},
-        {"key": "a.example", "blocked": 1, "monitored": 1, "exempted": 0},
-        {"key": "b.example", "blocked": 2, "monitored": 0, "exempted": 0},
+        {"key": "most.example", "rest": False, "blocked": 0, "monitored": 0, "exempted": 3},
+        {"key": "a.example", "rest": False, "blocked": 1, "monitored": 1, "exempted": 0},
+        {"key": "b.example", "rest": False, "blocked": 2, "monitored": 0, "exempted": 0},
     ]
     worker.file.close()
 

@@ -64,6 +64,15 @@ def normal(what: What, text: str) -> str:
         return text
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is an address, rather than a network, a pseudonym or nothing at all."""
+    try:
+        plain_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_pseudonym(text: str) -> bool:
     """Whether a text has the form of one."""
     return _PSEUDONYM.fullmatch(text) is not None

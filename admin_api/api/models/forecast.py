@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.api.models.common import Items, Window, WindowReply
+from resolver.config.control_schema import Clients
 
 RollOutState = Literal["not begun", "watching", "forecast ready", "watch is over", "enforced", "exempt"]
 
@@ -83,7 +84,7 @@ class Forecast(WindowReply):
     """Clients and names that would be hit, by the query log of a time and the policy of then."""
 
     log_since: str | None = Field(description="First day of the query log within that time; null where it has none.")
-    clients_are: Literal["full", "network", "hidden"] = Field(description="query_log.clients")
+    clients_are: Clients = Field(description="query_log.clients")
     groups: list[ForecastGroup]
     cannot_show: list[str] = Field(description="Finished sentences.")
 

@@ -21,7 +21,9 @@ class LogQuery(Window):
     )
     client: str | None = Field(None, max_length=100)
     identity: str | None = Field(
-        None, max_length=200, description="Whose the client was: a name as rows have it, or in lower case, or a pseudonym."
+        None,
+        max_length=200,
+        description="Whose the client was: a name as in rows or in lower case, or a pseudonym.",
     )
     name: str | None = Field(None, max_length=LONGEST_NAME, description="This name and all names below it.")
     contains: str | None = Field(None, min_length=1, max_length=253, description="Names that contain this text.")

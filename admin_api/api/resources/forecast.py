@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +23,7 @@ from admin_api.forecast.unwatched import unwatched
 from admin_api.store import audit, change_requests, groups
 from admin_api.store.groups import GroupRow
 from admin_api.store.policy import DEFAULT_GROUP
+from resolver.config.control_schema import Clients
 from resolver.config.notes import group_notes
 from resolver.errors import MoatdnsError
 
@@ -61,7 +62,7 @@ async def show(call: Call) -> ApiReply:
             start=start,
             end=end,
             log_since=counted.first_day,
-            clients_are="network" if kept == "network" else "hidden" if kept == "hidden" else "full",
+            clients_are=cast(Clients, kept),
             groups=[_group(one, on_node, has_clients=kept != "hidden") for one in counted.groups],
             cannot_show=[
                 *counted.lacks,
@@ -101,6 +102,8 @@ async def roll_out(call: Call) -> ApiReply:
     if context.settings.statistics:
         start, end, day = today - _LONGEST, now + timedelta(seconds=1), 86400
         for hits in await context.statistics.breakdown("group", start, end, day):
+            if hits["rest"]:
+                continue
             ever.add(hits["key"])
             if hits["at"] >= today - USUAL:
                 lately["monitored"][hits["key"]] += hits["monitored"]

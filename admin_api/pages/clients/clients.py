@@ -14,6 +14,7 @@ from admin_api.pages.groups.group_form import number
 from admin_api.pages.shared.listings import group_names
 from admin_api.pages.shared.ranges import chosen
 from admin_api.pages.shared.visit import Visit
+from resolver.telemetry.pseudonyms import is_address
 
 _ROWS = 100
 _TOP = 20
@@ -35,6 +36,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         leases=leases,
         wanted=wanted,
         top=top and top.items,
+        is_address=is_address,
         window=window,
         now=datetime.now(UTC),
     )

@@ -9,7 +9,7 @@ from admin_api.pages.exemptions.exemption_choices import stays_closed
 from admin_api.pages.shared.listings import group_names
 from admin_api.pages.shared.ranges import RANGES, chosen
 from admin_api.pages.shared.visit import Visit
-from resolver.telemetry.pseudonyms import is_pseudonym
+from resolver.telemetry.pseudonyms import is_address
 
 _ROWS = 100
 _FILTERS = ("client", "identity", "name", "contains", "group", "service", "verdict")
@@ -36,7 +36,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         "is_first": "cursor" not in visit.query,
         "lacks": [*visit.context.log_lacks, *visit.context.unreadable_blocks.lacks()],
         "stays_closed": stays_closed,
-        "is_pseudonym": is_pseudonym,
+        "is_address": is_address,
         "has_clients": has_clients,
     }
     if visit.is_part:

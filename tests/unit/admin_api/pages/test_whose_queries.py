@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from html import unescape
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -91,6 +94,43 @@ async def test_a_name_in_another_spelling_finds_the_same(served: Served, monkeyp
     plain = {"identity": {ANA}, "client": {"2001:db8::7"}}
     pseudonyms = {"identity": {period.of("identity", ANA)}, "client": {period.of("client", "2001:db8::7")}}
     assert asked == [plain, {name: plain[name] | pseudonyms[name] for name in plain}]
+
+
+async def test_what_is_no_address_leads_to_rows_and_to_no_form_for_addresses(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"10.0.0.1": False, "2001:db8::7": False, PSEUDONYM: False, "10.9.9.0/24": False, "other": True}
+
+    async def top(by: str, *_: Any) -> list[dict[str, Any]]:
+        hits = {"blocked": 1, "monitored": 0, "exempted": 0}
+        return [{"key": key, "rest": is_rest, **hits} for key, is_rest in keys.items()]
+
+    monkeypatch.setattr(served.context.statistics, "top", top)
+    text, _ = await (await Browser.log_in(served, "admin")).get("/clients")
+    asked = [parse_qs(urlsplit(unescape(link)).query) for link in re.findall(r'href="(/[^"]+)"', text)]
+    assert {one["client"][0] for one in asked if "range" in one} == {key for key in keys if not keys[key]}
+    assert {one["client"][0] for one in asked if "client" in one and "range" not in one} == {"10.0.0.1", "2001:db8::7"}
+    assert {one["address"][0] for one in asked if "address" in one} == {"10.0.0.1", "2001:db8::7"}
+
+
+@pytest.mark.parametrize("client", [PSEUDONYM, "10.9.9.0/24", ""])
+async def test_a_row_without_an_address_offers_no_exemption_for_one(
+    served: Served, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    async def page(*_: Any, **__: Any) -> LogPage:
+        return LogPage([logged("claude.ai", "anthropic/claude") | {"client": client}], None)
+
+    monkeypatch.setattr(served.context.query_log, "page", page)
+    text, _ = await (await Browser.log_in(served, "admin")).get("/queries")
+    assert "Exempt…" not in text
+    assert "/check?name=claude.ai&amp;type=A" in text
+
+
+@pytest.mark.parametrize("kept", ["full", "network", "pseudonym", "hidden"])
+async def test_a_forecast_says_what_its_clients_are(served: Served, kept: str) -> None:
+    context: Any = served.context
+    object.__setattr__(context, "settings", replace(context.settings, clients=kept))
+    assert (await served.get("reports/forecast"))["clients_are"] == kept
 
 
 async def test_secrets_that_cannot_be_read_are_told(served: Served) -> None:

@@ -139,7 +139,9 @@ def failure_of(error: ssl.SSLError) -> str:
     """The counter of a TLS error: that of a client's certificate, or of all else."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"client_certificate_{_FAULTS.get(error.verify_code, 'unusable')}"
-    return "client_certificate_missing" if error.reason == _NO_CERTIFICATE else "tls_failed"
+    # Some errors have none, whatever its type says, which compiled code believes.
+    reason: object = getattr(error, "reason", None)
+    return "client_certificate_missing" if reason == _NO_CERTIFICATE else "tls_failed"
 
 
 class Tls:

@@ -8,7 +8,7 @@ import ssl
 import psutil
 import pytest
 
-from resolver.listeners.tls import ServerContext, Tls
+from resolver.listeners.tls import ServerContext, Tls, failure_of
 
 
 def agreed(context: ServerContext, *offered: str, name: str | None, version: ssl.TLSVersion) -> str | None:
@@ -41,6 +41,16 @@ def test_a_client_that_offers_nothing_of_ours_gets_the_alert_with_a_name_or_with
     assert agreed(context, name=name, version=version) is None
     with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
         agreed(context, "dot", "h3", name=name, version=version)
+
+
+@pytest.mark.parametrize("said", [b"\x15\x03\x01\x00\x02\x01\x00", b"GET / HTTP/1.1\r\n\r\n"])
+def test_a_client_that_ends_the_handshake_has_failed_at_it_whatever_the_error_lacks(
+    context: ServerContext, said: bytes
+) -> None:
+    assert context.context is not None
+    with pytest.raises(ssl.SSLError) as caught:  # of a goodbye it has no reason
+        Tls(context.context).feed(said)
+    assert failure_of(caught.value) == "tls_failed"
 
 
 def test_what_comes_behind_a_clients_goodbye_is_not_kept(context: ServerContext) -> None:

@@ -29,10 +29,13 @@ class Held(Protocol):
 
 
 class Proving(Protocol):
-    """Connection whose client has shown a certificate."""
+    """Connection whose client has been asked for a certificate."""
 
     def close(self) -> None:
         """End it, with a word to its client."""
+
+    def drain(self) -> None:
+        """End it when its queries are answered."""
 
 
 @dataclass(frozen=True, slots=True)

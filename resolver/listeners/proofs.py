@@ -25,6 +25,7 @@ from resolver.policy.proved_names import PROVED
 
 _COUNTED: Final = "client_certificate_"  # and why it was refused
 _AT_ONCE: Final = 100  # connections that are judged before queries have their turn
+_MOST_READINGS: Final = 2  # of CAs and CRLs that TLS keeps in memory, each as long as a connection begun by it
 
 
 def _now() -> datetime:
@@ -51,6 +52,8 @@ class Proofs:
         self._authorities: ClientAuthorities | None = None
         self._open: dict[Proving, _Held] = {}
         self._due: dict[Proving, None] = {}  # of these, who are to be judged again, in that order
+        self._begun: dict[Proving, int] = {}  # all admitted ones, by which reading
+        self._readings = 0
         self._next_end = math.inf
         self._has_changed = False
 
@@ -66,20 +69,23 @@ class Proofs:
         """Judge by CAs from now on. May run beside the loop: open connections are judged anew by the next `look`."""
         if authorities is not self._authorities:
             self._authorities = authorities
+            self._readings += 1
             self._has_changed = True
 
     def admit(self, connection: Proving, certificate: bytes | None) -> Admitted | None:
         """Judge what a client shows (DER), or that it shows nothing; None where the connection must not go on."""
         if certificate is None:
-            if not self._is_required:
-                return Admitted("", may_claim=True)
-            self._count(Fault.MISSING)
-            return None
+            if self._is_required:
+                self._count(Fault.MISSING)
+                return None
+            self._begun[connection] = self._readings
+            return Admitted("", may_claim=True)
         judged = self._judged(certificate)
         if isinstance(judged, Fault):
             self._count(judged)
             return None
         shown, proof = judged
+        self._begun[connection] = self._readings
         self._keep(connection, shown, proof)
         return Admitted(f"{PROVED}{proof.identity}" if proof.identity else "", may_claim=False)
 
@@ -94,12 +100,13 @@ class Proofs:
 
     def release(self, connection: Proving) -> None:
         """Forget a connection that has ended."""
-        self._open.pop(connection, None)
-        self._due.pop(connection, None)
+        for known in (self._open, self._due, self._begun):
+            known.pop(connection, None)
 
     def look(self) -> bool:
         """End connections whose certificate would not be taken now: a hundred are judged; whether more are to be.
 
+        Those that began two readings ago end when their queries are answered: TLS keeps a list of 7 MiB in 40 MiB.
         Called every second or so, and at once again while there are more.
         """
         now = self._clock()
@@ -107,6 +114,9 @@ class Proofs:
         if self._has_changed:
             self._has_changed = False
             self._due = dict.fromkeys(self._open)
+            for connection in [one for one, by in self._begun.items() if by <= self._readings - _MOST_READINGS]:
+                del self._begun[connection]
+                connection.drain()
         if seconds >= self._next_end:
             self._due.update((one, None) for one, held in self._open.items() if held.until <= seconds)
             self._next_end = min((held.until for held in self._open.values() if held.until > seconds), default=math.inf)
@@ -122,7 +132,7 @@ class Proofs:
             self._keep(connection, shown, judged)
             return
         self._count(judged)
-        del self._open[connection]
+        self.release(connection)
         connection.close()
 
     def _keep(self, connection: Proving, shown: ShownCertificate, proof: Proof) -> None:

@@ -17,14 +17,18 @@ HOUR = timedelta(hours=1)
 
 
 class Connection:
-    """One that counts how often it is closed."""
+    """One that counts how often it is closed, and drained."""
 
     def __init__(self) -> None:
-        self.closed = 0
+        self.closed = self.drained = 0
 
     def close(self) -> None:
         """Note it."""
         self.closed += 1
+
+    def drain(self) -> None:
+        """Note it."""
+        self.drained += 1
 
 
 class Office:
@@ -190,3 +194,22 @@ def test_files_that_have_not_changed_judge_nobody_again(office: Office) -> None:
     office.look()
     office.read()
     assert not office.proofs.look()
+
+
+def test_connections_that_began_two_readings_ago_are_drained_with_a_certificate_or_without(office: Office) -> None:
+    shown = office.authority.issue(mail("a@x.example"))
+    begun: list[list[Connection]] = []
+    for reading in range(4):
+        of_now = [Connection(), Connection(), Connection()]
+        office.proofs.admit(of_now[0], None)
+        office.proofs.admit(of_now[1], shown.der)
+        office.proofs.admit(of_now[2], None)
+        office.proofs.release(of_now[2])
+        begun.append(of_now)
+        office.authority.write_crl(ends_in=(reading + 2) * DAY)
+        office.read()
+        office.look()
+        office.read()  # nothing has changed
+        office.look()
+    assert [[one.drained for one in of_one] for of_one in begun] == [[1, 1, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    assert {one.closed for of_one in begun for one in of_one} == {0}

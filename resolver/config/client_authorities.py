@@ -10,29 +10,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from resolver.config.authority_facts import (
+    UNREADABLE,
+    has_extension,
+    is_issued_by,
+    is_signed_by,
+    may_sign_crls,
+    name_of,
+)
 from resolver.config.certificate_names import identity_of
 from resolver.errors import ListenError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
 
 CA: Final = "tls.clients.ca"
 CRL: Final = "tls.clients.crl"
 _SOON: Final = timedelta(days=14)
 _ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
 _FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
-
-UNREADABLE: Final = (
-    *(ValueError, TypeError),
-    *(x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType),
-)
-"""Errors of cryptography for octets, whole or in part, that have no form of a certificate or a CRL."""
 
 Maker = tuple[x509.Name, bytes]
 """Subject and public key (DER) of a CA. All its certificates have both: a renewed or cross-signed one, too."""
@@ -95,15 +93,11 @@ class _Crl:
 
 @dataclass(frozen=True, slots=True)
 class _Authority:
-    """A CA: all certificates of one subject and key."""
+    """A CA: all certificates of one subject and key. `name` is for people."""
 
+    name: str
     certificates: tuple[x509.Certificate, ...]
     crl: _Crl | None
-
-    @property
-    def name(self) -> str:
-        """Its subject, for people."""
-        return repr(self.certificates[0].subject.rfc4514_string())
 
     @property
     def ends(self) -> datetime:
@@ -131,13 +125,17 @@ class ClientAuthorities:
             made.setdefault(_maker_in(one), []).append(one)
         newest = {_maker_of(crl, made): crl for crl in sorted(crls, key=lambda crl: crl.last_update_utc)}
         self._has_crls = bool(crls)
-        self._authorities = {
-            maker: _Authority(tuple(of_one), _read_crl(newest[maker]) if maker in newest else None)
-            for maker, of_one in made.items()
-        }
         self._makers: dict[x509.Name, list[Maker]] = {}
         for maker in made:
             self._makers.setdefault(maker[0], []).append(maker)
+        self._authorities = {
+            maker: _Authority(
+                name_of(of_one[0], has_namesakes=len(self._makers[maker[0]]) > 1),
+                tuple(of_one),
+                _read_crl(newest[maker]) if maker in newest else None,
+            )
+            for maker, of_one in made.items()
+        }
         self.certificates_pem = b"".join(one.public_bytes(Encoding.PEM) for one in certificates).decode()
         self.crls_pem = b"".join(crl.public_bytes(Encoding.PEM) for crl in newest.values())
 
@@ -150,7 +148,7 @@ class ClientAuthorities:
         except UNREADABLE:
             return Fault.UNUSABLE
         for maker in self._makers.get(issuer, ()):
-            if _is_issued_by(certificate, self._authorities[maker].certificates[0]):
+            if is_issued_by(certificate, self._authorities[maker].certificates[0]):
                 times = certificate.not_valid_before_utc, certificate.not_valid_after_utc
                 return ShownCertificate(identity, serial, *times, maker)
         return Fault.UNKNOWN_CA
@@ -219,18 +217,18 @@ class ClientAuthorities:
 
 def _notes_on_namesakes(authorities: Sequence[_Authority]) -> Iterator[str]:
     """Of CAs with one subject and several keys, which TLS tells apart by key identifiers alone."""
-    name = authorities[0].name
     yield (
-        f"{CA}: {len(authorities)} CAs are called {name}, each with its own key: TLS may refuse certificates of theirs "
-        "that have no authorityKeyIdentifier"
+        f"{CA}: {' and '.join(each.name for each in authorities)} are called the same: TLS may refuse certificates of "
+        "theirs that have no authorityKeyIdentifier"
     )
-    if not all(_has(one, x509.SubjectKeyIdentifier) for each in authorities for one in each.certificates):
-        yield f"{CA}: a CA called {name} has no subjectKeyIdentifier: TLS may refuse its certificates; make it anew"
-    if not all(each.crl is None or each.crl.has_key_identifier for each in authorities):
-        yield (
-            f"{CRL}: a CRL of {name} has no authorityKeyIdentifier: TLS may take it for the other CA's, and refuse "
-            "certificates; make it anew (crl_extensions of openssl)"
-        )
+    for each in authorities:
+        if not all(has_extension(one, x509.SubjectKeyIdentifier) for one in each.certificates):
+            yield f"{CA}: the CA {each.name} has no subjectKeyIdentifier: TLS may refuse its certificates; make it anew"
+        if each.crl is not None and not each.crl.has_key_identifier:
+            yield (
+                f"{CRL}: the CRL of {each.name} has no authorityKeyIdentifier: TLS may take it for another CA's, and "
+                "refuse certificates; make it anew (crl_extensions of openssl)"
+            )
 
 
 def _maker_in(certificate: x509.Certificate) -> Maker:
@@ -243,51 +241,18 @@ def _maker_of(crl: x509.CertificateRevocationList, made: dict[Maker, list[x509.C
     named = [maker for maker in made if maker[0] == crl.issuer]
     name = crl.issuer.rfc4514_string()
     for maker in named:
-        if _is_signed_by(crl, made[maker][0]):
-            if all(_may(one, signs_crls=True) for one in made[maker]):
+        if is_signed_by(crl, made[maker][0]):
+            if all(may_sign_crls(one) for one in made[maker]):
                 return maker
             raise ListenError(f"{CRL}: {name!r} has a certificate in {CA} that may sign no CRLs (keyUsage cRLSign)")
     why = f"but with the key of another CA than in {CA}" if named else f"which is no CA in {CA}"
     raise ListenError(f"{CRL}: the CRL is issued by {name!r}, {why}")
 
 
-def may_sign_certificates(authority: x509.Certificate) -> bool:
-    """Whether keyUsage, where there is any, has keyCertSign (RFC 5280 section 4.2.1.3)."""
-    return _may(authority, signs_crls=False)
-
-
-def _may(authority: x509.Certificate, *, signs_crls: bool) -> bool:
-    try:
-        usage = authority.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    return usage.crl_sign if signs_crls else usage.key_cert_sign
-
-
-def _has(one: x509.Certificate | x509.CertificateRevocationList, kind: type[x509.ExtensionType]) -> bool:
-    return any(isinstance(extension.value, kind) for extension in one.extensions)
-
-
 def _read_crl(crl: x509.CertificateRevocationList) -> _Crl:
     ends = crl.next_update_utc or _ALWAYS
     serials = frozenset(one.serial_number for one in crl)
-    return _Crl(crl.last_update_utc, ends, serials, _has(crl, x509.AuthorityKeyIdentifier))
-
-
-def _is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def _is_signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
-    key = cast("CertificateIssuerPublicKeyTypes", authority.public_key())
-    try:
-        return crl.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: a key that signs nothing, as X25519
-        return False
+    return _Crl(crl.last_update_utc, ends, serials, has_extension(crl, x509.AuthorityKeyIdentifier))
 
 
 def _shown(moment: datetime) -> str:

@@ -9,7 +9,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from resolver.config.client_authorities import CA, CRL, UNREADABLE, ClientAuthorities, may_sign_certificates
+from resolver.config.authority_facts import UNREADABLE, may_sign_certificates
+from resolver.config.client_authorities import CA, CRL, ClientAuthorities
 from resolver.errors import ListenError
 
 _MOST_CA_BYTES: Final = 1 << 20

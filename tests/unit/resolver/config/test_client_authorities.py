@@ -173,12 +173,13 @@ def test_cas_of_one_name_and_several_keys_are_told_with_what_tls_cannot_tell_apa
         ca = joined(tmp_path / "ca", *(each.ca for each in cas))
         return list(read_authorities(ca, joined(tmp_path / "crl", *(each.crl for each in cas))).notes(now()))
 
+    keys = [x509.SubjectKeyIdentifier.from_public_key(each.x509.public_key()).digest for each in (one, other, bare)]
+    names = [f"'CN=Clients of corp.example' (key {key[:4].hex(':').upper()}…)" for key in keys]
     [note] = notes(one, other)
-    assert note.startswith("tls.clients.ca: 2 CAs are called 'CN=Clients of corp.example', each with its own key")
+    assert note.startswith(f"tls.clients.ca: {names[0]} and {names[1]} are called the same: TLS may refuse")
     _, no_subject_key, no_authority_key = notes(one, bare)
-    assert "has no subjectKeyIdentifier" in no_subject_key
-    assert no_authority_key.startswith("tls.clients.crl: a CRL of ")
-    assert "has no authorityKeyIdentifier" in no_authority_key
+    assert no_subject_key.startswith(f"tls.clients.ca: the CA {names[2]} has no subjectKeyIdentifier")
+    assert no_authority_key.startswith(f"tls.clients.crl: the CRL of {names[2]} has no authorityKeyIdentifier")
     assert notes(one) == notes(bare) == []
 
 

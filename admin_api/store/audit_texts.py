@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.store.change import Change
 from admin_api.store.columns import bindable, canonical, iso_text
-from admin_api.store.commitments import CommittedText, has_commitments
+from admin_api.store.commitments import CommittedText, has_commitments, is_about
 from admin_api.store.naming import Naming
 from admin_api.store.queries import page_below
 from admin_api.store.tables import audit, audit_texts
@@ -30,6 +30,7 @@ STRIKE: Final = ("strike", "audit")
 _ROWS_OF_A_STRIKE = 5000
 _MOST_IDS = 500  # of a statement
 _BATCH = 2000  # texts that are looked at in one go
+_KEYS = (audit_texts.c.row, audit_texts.c.commitment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ async def texts_of(conn: AsyncConnection, rows: Iterable[int]) -> dict[int, list
         c = audit_texts.c
         # Numbers close together are a range, which the primary key answers at once.
         wanted = c.row.between(some[0], some[-1]) if some[-1] - some[0] < 2 * len(some) else c.row.in_(some)
-        for row in await conn.execute(select(audit_texts).where(wanted).order_by(c.row, c.commitment)):
+        for row in await conn.execute(select(audit_texts).where(wanted).order_by(*_KEYS)):
             found.setdefault(row.row, []).append(TextRow(**row._mapping))
     return found
 
@@ -94,25 +95,31 @@ async def shown_in(conn: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[int,
 
 
 async def strike(change: Change, identity: str) -> Struck:
-    """Strike the texts of every row that names a person: no text and no salt of them is left in the table.
+    """Strike what names a person from the table: neither the text nor its salt is left in it.
 
-    Whom a text names says `Naming`. All texts of such a row go, since they are about the same matter. What the file of
-    the store still has in free pages and its log is the caller's to clear. Rows from before there were commitments
-    hold their texts themselves: see `rows_naming`. Raises ValueError for an identity that shows nothing.
+    Whom a text names says `Naming`. Of a row that is about the person (`commitments.ABOUT`), all texts go; else those
+    that name. What SQLite's log still has is the caller's to clear. Rows from before there were commitments hold their
+    texts themselves: see `rows_naming`. Raises ValueError for an identity that shows nothing.
     """
-    naming = Naming(identity)
+    return await strike_where(change, Naming(identity).is_in)
+
+
+async def strike_where(change: Change, is_theirs: Callable[[str], bool]) -> Struck:
+    """Strike as `strike` does, by a test of a text; it is called in a thread."""
+    conn, c = change.connection, audit_texts.c
     erasure, now = f"er-{secrets.token_hex(5)}", datetime.now(UTC)
-    rows = await _rows_with(change.connection, naming)
-    c, texts = audit_texts.c, 0
-    for first in range(0, len(rows), _MOST_IDS):
-        some = c.row.in_(rows[first : first + _MOST_IDS])
-        gone = update(audit_texts).where(some, c.text.is_not(None))
-        texts += (
-            await change.connection.execute(gone.values(text=None, salt=None, erasure=erasure, erased_at=now))
-        ).rowcount
+    named = await _named(conn, is_theirs)
+    about, texts = await _rows_about(conn, named), 0
+    values = {"text": None, "salt": None, "erasure": erasure, "erased_at": now}
+    for first in range(0, len(about), _MOST_IDS):
+        whole = update(audit_texts).where(c.row.in_(about[first : first + _MOST_IDS]), c.text.is_not(None))
+        texts += (await conn.execute(whole.values(values))).rowcount
+    for row in sorted(named.keys() - set(about)):
+        some = update(audit_texts).where(c.row == row, c.commitment.in_(named[row]))
+        texts += (await conn.execute(some.values(values))).rowcount
+    rows = sorted(named)
     for first in range(0, len(rows), _ROWS_OF_A_STRIKE):
-        some_rows = rows[first : first + _ROWS_OF_A_STRIKE]
-        change.record(*STRIKE, None, {"erasure": erasure, "rows": some_rows})
+        change.record(*STRIKE, None, {"erasure": erasure, "rows": rows[first : first + _ROWS_OF_A_STRIKE]})
     return Struck(erasure, len(rows), texts)
 
 
@@ -155,20 +162,31 @@ def _texts_of(value: Any) -> Iterator[str]:
             yield from _texts_of(one)
 
 
-async def _rows_with(conn: AsyncConnection, naming: Naming) -> list[int]:
-    """Numbers of rows that name somebody, in order."""
+async def _named(conn: AsyncConnection, is_theirs: Callable[[str], bool]) -> dict[int, set[str]]:
+    """Commitments to texts that name somebody, by row."""
     c = audit_texts.c
-    found: set[int] = set()
+    found: dict[int, set[str]] = {}
     last = (0, "")
     while True:
         behind = or_(c.row > last[0], and_(c.row == last[0], c.commitment > last[1]))
         query = select(c.row, c.commitment, c.text).where(behind, c.text.is_not(None))
-        some = (await conn.execute(query.order_by(c.row, c.commitment).limit(_BATCH))).all()
-        found |= await asyncio.to_thread(_naming, [(one.row, one.text) for one in some], naming)
+        some = [(one.row, one.commitment, one.text) for one in await conn.execute(query.order_by(*_KEYS).limit(_BATCH))]
+        for row, commitment in await asyncio.to_thread(_theirs, some, is_theirs):
+            found.setdefault(row, set()).add(commitment)
         if len(some) < _BATCH:
-            return sorted(found)
-        last = (some[-1].row, some[-1].commitment)
+            return found
+        last = some[-1][:2]
 
 
-def _naming(some: Sequence[tuple[int, str]], naming: Naming) -> set[int]:
-    return {row for row, text in some if naming.is_in(str(json.loads(text)))}
+def _theirs(some: Sequence[tuple[int, str, str]], is_theirs: Callable[[str], bool]) -> list[tuple[int, str]]:
+    return [(row, commitment) for row, commitment, text in some if is_theirs(str(json.loads(text)))]
+
+
+async def _rows_about(conn: AsyncConnection, named: Mapping[int, set[str]]) -> list[int]:
+    """Those rows that are about whom their texts name."""
+    c, numbers, found = audit.c, sorted(named), []
+    for first in range(0, len(numbers), _MOST_IDS):
+        query = select(c.id, c.object, c.before, c.after).where(c.id.in_(numbers[first : first + _MOST_IDS]))
+        rows = await conn.execute(query.order_by(c.id))
+        found += [row.id for row in rows if is_about(row.object, named[row.id], row.before, row.after)]
+    return found

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,9 @@ PERSONAL: Final[Mapping[str, frozenset[str]]] = {
 Rows of other kinds name nobody whom something was decided about. Who decided stays in the chain: actors, and owners of
 tokens.
 """
+
+ABOUT: Final[Mapping[str, str]] = {"exemptions": "subject"}
+"""The field with whom a row is about, by kind of object; rows of other kinds are about all whom they name."""
 
 _PLACE = "commitment"
 # Within a JSON string each quote has a backslash before it: no text can look like this.
@@ -108,3 +111,11 @@ def has_commitments(*states: str | None) -> bool:
 def opened(state: str | None, texts: Mapping[str, str]) -> str | None:
     """`before` or `after` with texts (canonical JSON, by commitment) where commitments stand."""
     return None if state is None else _IN_ROW.sub(lambda found: texts.get(found[1], found[0]), state)
+
+
+def is_about(object: str, commitments: Set[str], *states: str | None) -> bool:  # noqa: A002 (the trail's word)
+    """Whether a row is about somebody whom its texts with these commitments name: then all its texts are."""
+    field = ABOUT.get(object.partition("/")[0])
+    values = (json.loads(state) for state in states if state is not None)
+    below = (value.get(field) for value in values if isinstance(value, dict)) if field is not None else ()
+    return field is None or not commitments.isdisjoint(commitments_in(*map(canonical, below)))

@@ -103,6 +103,7 @@ def _sqlite(state_dir: Path, limits: StoreLimits) -> Engines:
             "synchronous=FULL",
             "cache_size=-8000",  # KiB
             "journal_size_limit=67108864",
+            "secure_delete=ON",  # as Debian's is built: what is removed is overwritten
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,13 @@ from admin_api.store.exemptions import ExemptionRow, NewExemption
 from admin_api.store.store import Store
 from admin_api.store.tables import audit as table
 from admin_api.store.tables import audit_texts as beside
+from tests.unit.admin_api.store.conftest import SilentLog
 
 MOST = 100
+
+
+def files_with(octets: bytes, folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir() if octets in file.read_bytes()]
 
 
 async def exempt(store: Store, who: str, reason: str = "quarterly figures", owner: str = "Ben") -> ExemptionRow:
@@ -97,7 +103,7 @@ async def test_a_struck_person_is_nowhere_and_the_trail_is_whole(store: Store) -
     await exempt(store, "ben.vogel", "asked by Ana.Schmidt.")
     await exempt(store, "cem.kaya", "ana.schmidt@corp.example does not count, nor ana.schmidt-meier")
     struck = await strike(store, "ANA.SCHMIDT")
-    assert (struck.rows, struck.texts) == (2, 6)
+    assert (struck.rows, struck.texts) == (2, 4), "all of the row about her, and what names her in the other"
     whole = await verified(store)
     assert whole.findings == []
     newest, kept, second, first = await rows_of(store)
@@ -110,6 +116,7 @@ async def test_a_struck_person_is_nowhere_and_the_trail_is_whole(store: Store) -
     assert first.after["reason"].endswith(f" by erasure {struck.erasure})")
     assert first.after["subject"]["identity"] == [first.after["owner"]] == [second.after["reason"]]
     assert first.after["scope"] == ["ai"]
+    assert (second.after["subject"], second.after["owner"]) == ({"identity": ["ben.vogel"]}, "Ben")
     assert first.chained is not None
     assert first.chained.salts == {}
     async with store.read() as conn:
@@ -143,14 +150,28 @@ async def test_an_erasure_of_very_many_rows_is_whole(store: Store, monkeypatch: 
     monkeypatch.setattr(audit_texts, "_ROWS_OF_A_STRIKE", 2)
     monkeypatch.setattr(audit_texts, "_BATCH", 4)
     monkeypatch.setattr(audit_texts, "_MOST_IDS", 2)
+    await exempt(store, "cem.kaya", owner="ana.schmidt")
     for number in range(7):
         await exempt(store, "ana.schmidt" if number % 3 else "ben.vogel")
     struck = await strike(store, "ana.schmidt")
-    assert (struck.rows, struck.texts) == (4, 12)
-    assert [row.after["rows"] for row in await rows_of(store, action="strike")] == [[5, 6], [2, 3]]
+    assert (struck.rows, struck.texts) == (5, 13)
+    assert [row.after["rows"] for row in await rows_of(store, action="strike")] == [[7], [4, 6], [1, 3]]
     whole = await verified(store)
     assert whole.findings == []
-    assert whole.erased[0].startswith("personal texts of 4 rows")
+    assert whole.erased[0].startswith("personal texts of 5 rows")
+
+
+async def test_no_octet_of_who_was_struck_is_left_in_the_file(tmp_path: Path) -> None:
+    store = await Store.open(None, tmp_path, SilentLog())
+    for number in range(40):
+        async with store.change("ops") as change:
+            about = {"subject": {"identity": ["ana.schmidt"]}, "reason": f"ana.schmidt, {number}"}
+            change.record("grant", f"exemptions/{number}", None, about)
+    async with store.read() as conn:
+        assert len((await conn.scalars(select(beside.c.row))).all()) == 80
+    await strike(store, "ana.schmidt")
+    await store.close()  # and so nothing is left in SQLite's log
+    assert files_with(b"ana.schmidt", tmp_path) == []
 
 
 @pytest.mark.parametrize(

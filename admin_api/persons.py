@@ -1,16 +1,17 @@
 """Persons as their names are compared: owners of tokens, who asked, who decides. The one place of it.
 
 A token's owner is free text: a name is all there is. Who signs in at an OpenID provider has a subject, too, written
-behind the name: "Ada <https://login.corp.example 248289761001>". Two spellings that look the same on a screen must not
-count as two persons.
+behind the name, and behind that the other names that the provider knows: "Ada <https://login.corp.example 248289761001
+ada@corp.example>". Two spellings that look the same on a screen must not count as two persons.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 BLOCK_PAGE: Final = "block-page"
 """Actor of requests that are made on the block page. Nobody has verified what they say of a person."""
@@ -18,10 +19,18 @@ BLOCK_PAGE: Final = "block-page"
 NOT_VERIFIED: Final = " (not verified)"
 """Stands behind the name that was typed into the block page's form."""
 
+FIRST_OWNER: Final = "whoever installed moatdns"
+"""Owner of the first token and of login links: a person without a name, who may sign in as well."""
+
 LONGEST_NAME: Final = 100
 """Characters of the name of who signs in."""
 
-_WITH_SUBJECT = re.compile(r"(?P<name>.*) <(?P<subject>https?://[^\s<>]+ [^\s<>]+)>\Z", re.DOTALL)
+_LONGEST_OTHER = 254  # of another name: a mail address (RFC 5321 section 4.5.3.1.3)
+_PLAIN = "|@:"  # of what is percent-encoded
+
+_WITH_SUBJECT = re.compile(
+    r"(?P<name>.*) <(?P<subject>https?://[^\s<>]+ (?P<id>[^\s<>]+))(?P<others>(?: [^\s<>]+)*)>\Z", re.DOTALL
+)
 
 # Letters that show nothing, beside category Cf (Unicode's Default_Ignorable_Code_Point, and the blank of Braille).
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0")
@@ -39,10 +48,27 @@ def normal_form(name: str) -> str:
     return name
 
 
-def person_text(name: str, issuer: str, subject: str) -> str:
-    """A person with a subject, as owners and the audit trail have it. The subject is percent-encoded (RFC 3986)."""
+def person_text(name: str, issuer: str, subject: str, others: Iterable[str] = ()) -> str:
+    """A person with a subject, as owners and the audit trail have it: names and subject percent-encoded (RFC 3986).
+
+    `others` are further names of the provider's, such as a mail address; those that say nothing new are left out.
+    """
+    shown = _shown(name)
+    # Where a person's name is the subject, a further name that is the same says that it is a name.
+    forms = set() if shown == _shown(subject) else {normal_form(shown)}
+    behind = [issuer, quote(subject, safe=_PLAIN)]
+    for other in others:
+        form = normal_form(other)
+        if form and form not in forms and len(form) <= _LONGEST_OTHER:
+            forms.add(form)
+            behind.append(quote(form, safe=_PLAIN))
+    return f"{shown} <{' '.join(behind)}>"
+
+
+def _shown(name: str) -> str:
+    """A name as people are shown it: in one line, not too long, without the marks that a subject stands in."""
     plain = " ".join("".join(letter for letter in name if letter not in "<>" and letter.isprintable()).split())
-    return f"{plain[:LONGEST_NAME].strip()} <{issuer} {quote(subject, safe='|@:')}>"
+    return plain[:LONGEST_NAME].strip()
 
 
 def name_of(person: str) -> str:
@@ -52,18 +78,33 @@ def name_of(person: str) -> str:
 
 
 def keys_of(person: str) -> tuple[str, ...]:
-    """Marks that a person is known by: the normal form of the name, and the subject where there is one."""
+    """Marks that a person is known by: the normal form of the name; where there is a subject, that and all names."""
     found = _WITH_SUBJECT.match(person)
-    return (normal_form(person),) if found is None else (normal_form(found["name"]), f"<{found['subject']}>")
+    if found is None:
+        return (normal_form(person),)
+    others = (normal_form(unquote(other)) for other in found["others"].split())
+    return normal_form(found["name"]), f"<{found['subject']}>", *(form for form in others if form)
 
 
 def is_same_person(one: str, other: str) -> bool:
-    """Whether two are one person: of the same subject, compared exactly, or the same normal form of the name.
+    """Whether two are one person: of the same subject, compared exactly, or the same normal form of a name.
 
-    A name that shows nothing is nobody's, and so never of another person.
+    A name that shows nothing is nobody's, and so never of another person. Nor is a free text told apart from a subject
+    that has no name, or the first owner from anybody who signs in.
     """
     first, second = keys_of(one), keys_of(other)
-    return not first[0] or not second[0] or not set(first).isdisjoint(second)
+    if not first[0] or not second[0] or not set(first).isdisjoint(second):
+        return True
+    subjects = [person for person in (one, other) if _WITH_SUBJECT.match(person)]
+    if len(subjects) != 1:
+        return False
+    return _is_nameless(subjects[0]) or normal_form(FIRST_OWNER) in (first[0], second[0])
+
+
+def _is_nameless(person: str) -> bool:
+    """Whether a subject is all that is known of a person."""
+    found = _WITH_SUBJECT.match(person)
+    return found is not None and not found["others"] and found["name"] == _shown(unquote(found["id"]))
 
 
 def _is_seen(letter: str) -> bool:

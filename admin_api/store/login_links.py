@@ -17,13 +17,14 @@ from typing import Final
 
 from sqlalchemy import delete, func, select, update
 
+from admin_api.persons import FIRST_OWNER
 from admin_api.store import tokens as token_rows
 from admin_api.store.change import Change
 from admin_api.store.errors import TooMany
 from admin_api.store.roles import FIRST_ROLES
 from admin_api.store.store import Store
 from admin_api.store.tables import tokens
-from admin_api.store.tokens import FIRST_OWNER, LINK, REDEEMED, TokenRow
+from admin_api.store.tokens import LINK, REDEEMED, TokenRow
 
 GOOD_FOR: Final = timedelta(minutes=10)
 LONGEST_SESSION: Final = timedelta(hours=12)

@@ -21,6 +21,7 @@ from sqlalchemy import insert, or_, select
 from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.persons import FIRST_OWNER
 from admin_api.store.change import Change
 from admin_api.store.columns import bindable
 from admin_api.store.errors import Duplicate, StoreAway, TooMany, found
@@ -32,7 +33,6 @@ from resolver.system.state_files import read_own, write_whole
 
 MOST_TOKENS: Final = 1000
 FIRST_TOKEN: Final = "first"  # noqa: S105 (a name)
-FIRST_OWNER: Final = "whoever installed moatdns"
 FIRST_TOKEN_FILE: Final = "admin.token"  # noqa: S105 (a name of a file)
 
 _TOKEN = re.compile(r"moat_([0-9a-f]{8})_[A-Za-z0-9_-]{43}\Z")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from admin_api.persons import FIRST_OWNER
 from admin_api.store import audit, tokens
 from admin_api.store.errors import TooMany
 from admin_api.store.login_links import GOOD_FOR, LONGEST_SESSION, MOST_LINKS, LinkRefused, make_link, redeem_link
@@ -46,7 +47,7 @@ async def test_a_link_is_redeemed_once_and_is_then_the_token_of_one_session(stor
     text = await made(store)
     row = await redeemed(store, text)
     assert isinstance(row, TokenRow)
-    assert (row.owner, row.roles) == (tokens.FIRST_OWNER, ("admin", "investigator"))
+    assert (row.owner, row.roles) == (FIRST_OWNER, ("admin", "investigator"))
     assert row.expires_at == NOW + LONGEST_SESSION
     async with store.read() as conn:
         assert await tokens.by_id(conn, row.id, NOW + LONGEST_SESSION - timedelta(seconds=1)) == row

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -83,15 +84,18 @@ def guarded_session(
     reach: AddressReach = PUBLIC,
     keeps_open: bool = False,
     silence_seconds: float = SILENCE_SECONDS,
+    tls: ssl.SSLContext | None = None,
 ) -> aiohttp.ClientSession:
     """A session of one connection at a time, without cookies and proxies; nothing is unpacked.
 
-    `allow_private` lets it go anywhere. With `keeps_open` a connection serves several requests.
+    `allow_private` lets it go anywhere. With `keeps_open` a connection serves several requests. `tls` is for
+    certificates by other CAs than the system's.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             resolver=ThreadedResolver() if allow_private else _Within(reach),
             socket_factory=None if allow_private else _sockets_within(reach),
+            ssl=True if tls is None else tls,
             use_dns_cache=False,
             limit=1,
             force_close=not keeps_open,

@@ -59,7 +59,7 @@ class Servers:
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of the block page, by metric and label."""
         page = self.block_page
-        own = {} if self.api is None else {("dropped", "sign_ins"): self.api.forgotten_sign_ins}
+        own = {} if self.api is None else {("dropped", "sign_ins"): self.api.refused_sign_ins}
         if page is None:
             return own
         dropped = {("dropped", what): count for what, count in page.dropped.items()}

@@ -75,9 +75,9 @@ class ApiServer:
         return self._connections.open
 
     @property
-    def forgotten_sign_ins(self) -> int:
-        """Sign-ins that made room for newer ones before their time was over."""
-        return 0 if self._context.issuer is None else self._context.issuer.flows.forgotten
+    def refused_sign_ins(self) -> int:
+        """Sign-ins, and calls with JWTs, that were refused since too many waited for the provider."""
+        return 0 if self._context.issuer is None else self._context.issuer.refused
 
     def renew(self) -> None:
         """Read the certificate again; a bad one is told, and the old one stays."""
@@ -95,3 +95,5 @@ class ApiServer:
         if self._runner is not None:
             with contextlib.suppress(OSError):
                 await self._runner.cleanup()
+        if self._context.issuer is not None:
+            await self._context.issuer.stop()

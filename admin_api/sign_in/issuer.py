@@ -1,54 +1,50 @@
-"""The issuer: its description and keys, kept and fetched again, and the exchange of a code for a person."""
+"""The issuer of the config: sends people to it, and says who they are that come back, or call with its JWTs."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-import aiohttp
-from joserfc.jwk import KeySet
-
-from admin_api.guarded_http import THIS_MACHINE, guarded_session, why_not
+from admin_api.sign_in.asking import RefusedByProvider, json_of
 from admin_api.sign_in.flows import Flow, Flows
-from admin_api.sign_in.jwts import UnknownKey, check_access_token, check_id_token, read_keys, verified
-from admin_api.sign_in.person import SignedIn, claim_at, link_of, person_of, values_in
-from admin_api.sign_in.provider import WELL_KNOWN, OpenIdMetadata, may_be_asked
+from admin_api.sign_in.jwts import (
+    UnknownKey,
+    VerifiedJwt,
+    check_access_token,
+    check_id_token,
+    end_of,
+    verified,
+)
+from admin_api.sign_in.kept import KeptProvider
+from admin_api.sign_in.person import ClaimLink, SignedIn, claim_at, link_of, person_of, values_in
+from admin_api.sign_in.provider import OpenIdMetadata, may_be_asked
 from admin_api.sign_in.refusal import ProviderAway, SignInRefused
+from admin_api.sign_in.waiting import WaitingRoom
+from admin_api.sign_in.way import WAY_BACK
 from resolver.config.fields import secret
 from resolver.config.settings import OidcSettings
-from resolver.errors import FetchError, RuleError
+from resolver.errors import RuleError
+from resolver.system.safe_text import visible
 from resolver.telemetry.log import Log
 
-WAY_BACK: Final = "/login/oidc/back"
-"""The path that the provider sends people back to, behind admin.url."""
-
-_GOOD_SECONDS = 3600.0  # for which what was fetched is taken as it is
-_AGAIN_SECONDS = 30.0  # between fetches, whoever sends tokens with whatever key
-_ANSWER_SECONDS = 10.0
-_MOST_BYTES = 4 << 20  # of an answer; groups by a link are some megabytes at most
-_GRAPH = "https://graph.microsoft.com/v1.0/me/getMemberObjects"
-_OLD_GRAPH = "graph.windows.net"  # retired, and still what Entra ID's tokens name
+_GRAPH: Final = "https://graph.microsoft.com/v1.0/me/getMemberObjects"
+_OLD_GRAPH: Final = "graph.windows.net"  # retired, and still what Entra ID's tokens name
+_MOST_SAID: Final = 200
 
 
 class Issuer:
-    """The one issuer of the config. What it said last holds while it is away."""
+    """The one issuer of the config."""
 
     def __init__(self, settings: OidcSettings, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings = settings
         self.flows = Flows(clock)
-        self._log = log
-        self._clock = clock
-        self._provider: OpenIdMetadata | None = None
-        self._keys: KeySet | None = None
-        self._fetched = self._tried = -1e9
-        self._why = "it was not asked yet"
-        self._fetching = asyncio.Lock()
+        self._waiting = WaitingRoom()
+        self._kept = KeptProvider(settings, self._waiting, log, clock)
 
     @property
     def shown(self) -> str:
@@ -60,42 +56,56 @@ class Issuer:
         """The redirect URI, as it has to be registered at the provider."""
         return self.settings.url + WAY_BACK
 
+    @property
+    def refused(self) -> int:
+        """Calls that were refused since too many waited for the provider."""
+        return self._waiting.refused
+
     async def begin(self, wanted: str) -> tuple[str, str]:
         """Begin a sign-in; gives where the browser is sent, and its cookie. Raises ProviderAway."""
-        provider, _ = await self._known()
+        provider = await self._kept.known()
         flow, cookie = self.flows.begin(wanted)
-        return flow.address(provider, self.settings.client_id, self.way_back), cookie
+        return flow.address(provider.metadata, self.settings.client_id, self.way_back), cookie
 
-    async def finish(self, flow: Flow, code: str, said_issuer: str | None) -> tuple[SignedIn, str]:
-        """Exchange a code for its person, and the ID token that says so. Raises SignInRefused, ProviderAway."""
-        provider, _ = await self._known()
-        if (said_issuer is not None or provider.names_issuer) and said_issuer != provider.issuer:
+    async def finish(self, flow: Flow, sent: Mapping[str, str]) -> tuple[SignedIn, str]:
+        """The person that a browser came back as, and the ID token that says so. Raises SignInRefused, ProviderAway.
+
+        `sent` are the parameters that it brought (RFC 6749 section 4.1.2, RFC 9207).
+        """
+        settings, metadata = self.settings, (await self._kept.known()).metadata
+        if ("iss" in sent or metadata.names_issuer) and sent.get("iss") != metadata.issuer:
             raise SignInRefused("the answer is of another issuer (iss)")
-        answer = await self._exchange(provider, flow, code)
+        if "code" not in sent or "error" in sent:
+            said = visible(sent.get("error_description") or sent.get("error") or "no code")[:_MOST_SAID]
+            raise SignInRefused(f"the provider lets nobody in: {said}")
+        with self._waiting.taken():
+            answer = await self._exchange(metadata, flow, sent["code"])
         id_token = answer.get("id_token")
         if not isinstance(id_token, str):
             raise SignInRefused("the provider sent no ID token")
-        claims = await self._verified(id_token)
-        settings = self.settings
-        check_id_token(claims, issuer=settings.issuer, client_id=settings.client_id, nonce=flow.nonce)
+        claims = check_id_token(
+            await self._verified(id_token), issuer=settings.issuer, client_id=settings.client_id, nonce=flow.nonce
+        )
         values = values_in(claim_at(claims, settings.roles_claim))
-        link = None if values else link_of(claims, settings.roles_claim)
-        if link is not None:
-            values = await self._behind(link, answer.get("access_token"))
-        return person_of(claims, values, settings), id_token
+        source = None if values else link_of(claims, settings.roles_claim)
+        if source is not None:
+            with self._waiting.taken():
+                values = await self._behind(source, answer.get("access_token"))
+        now = time.time()
+        ends = end_of(claims, now) if settings.session_seconds is None else now + settings.session_seconds
+        return replace(person_of(claims, values, settings), ends=ends), id_token
 
     async def bearer(self, text: str) -> SignedIn:
         """The person of a JWT, for a call of the API. Raises SignInRefused, ProviderAway."""
         settings = self.settings
         if settings.audience is None:
             raise SignInRefused("the config takes no JWTs: login.oidc.audience is not set")
-        claims = await self._verified(text)
-        check_access_token(claims, issuer=settings.issuer, audience=settings.audience)
+        claims = check_access_token(await self._verified(text), issuer=settings.issuer, audience=settings.audience)
         return person_of(claims, values_in(claim_at(claims, settings.roles_claim)), settings)
 
     def end_address(self, id_token: str) -> str | None:
         """Where the browser goes on to log out at the provider, too; None where that has no such place."""
-        end = None if self._provider is None else self._provider.end_session
+        end = None if self._kept.last is None else self._kept.last.metadata.end_session
         if end is None:
             return None
         asked = {
@@ -105,39 +115,19 @@ class Issuer:
         }
         return f"{end}{'&' if '?' in end else '?'}{urlencode(asked)}"
 
-    async def _verified(self, text: str) -> Mapping[str, Any]:
-        _, keys = await self._known()
+    async def stop(self) -> None:
+        """End what goes on beside calls."""
+        await self._kept.stop()
+
+    async def _verified(self, text: str) -> VerifiedJwt:
+        provider = await self._kept.known()
         try:
-            return await asyncio.to_thread(verified, text, keys)
+            return await asyncio.to_thread(verified, text, provider.keys)
         except UnknownKey:  # rotated, perhaps
-            _, keys = await self._known(anew=True)
-            return await asyncio.to_thread(verified, text, keys)
-
-    async def _known(self, *, anew: bool = False) -> tuple[OpenIdMetadata, KeySet]:
-        """Description and keys; fetched again each hour, and `anew`, but not more often than every half a minute."""
-        # While they are fetched by one, the others go on with what is known.
-        is_good = self._clock() - self._fetched < _GOOD_SECONDS or self._fetching.locked()
-        if self._provider is not None and self._keys is not None and is_good and not anew:
-            return self._provider, self._keys
-        async with self._fetching:
-            now = self._clock()
-            if now - self._tried >= _AGAIN_SECONDS:
-                self._tried = now
-                await self._fetch()
-            if self._provider is None or self._keys is None:
-                raise ProviderAway(f"the OpenID provider {self.shown} cannot be used: {self._why}")
-            return self._provider, self._keys
-
-    async def _fetch(self) -> None:
-        try:
-            url = self.settings.issuer.rstrip("/") + WELL_KNOWN
-            provider = OpenIdMetadata.read(await self._json("GET", url), self.settings.issuer)
-            keys = await asyncio.to_thread(read_keys, await self._json("GET", provider.keys))
-        except ProviderAway as error:
-            self._why = str(error)
-            self._log.warning("the OpenID provider cannot be used", issuer=self.settings.issuer, why=self._why)
-            return
-        self._provider, self._keys, self._fetched = provider, keys, self._clock()
+            newer = await self._kept.anew()
+            if newer is None:
+                raise
+            return await asyncio.to_thread(verified, text, newer.keys)
 
     async def _exchange(self, provider: OpenIdMetadata, flow: Flow, code: str) -> Mapping[str, Any]:
         settings = self.settings
@@ -157,14 +147,21 @@ class Issuer:
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         else:
             form |= {"client_id": settings.client_id} | ({} if text is None else {"client_secret": text})
-        answer = await self._json("POST", provider.token, data=form, headers=headers)
+        try:
+            answer = await self._asked("POST", provider.token, data=form, headers=headers)
+        except RefusedByProvider as error:
+            if error.code == "invalid_grant":
+                raise SignInRefused("the provider does not take this code (invalid_grant): begin again") from error
+            raise
         if not isinstance(answer, Mapping):
             raise ProviderAway("the provider's token endpoint answers with no JSON object")
         return answer
 
-    async def _behind(self, link: tuple[str, str | None], access_token: object) -> tuple[str, ...]:
+    async def _behind(self, source: ClaimLink, access_token: object) -> tuple[str, ...]:
         """The values that a link stands for. Raises SignInRefused, ProviderAway."""
-        url, token = link
+        url, token = source.url, source.access_token
+        if not may_be_asked(url):
+            raise SignInRefused("the link to the groups is no https:// URL")
         if urlsplit(url).hostname == _OLD_GRAPH:
             url = _GRAPH
         if token is None and isinstance(access_token, str):
@@ -172,59 +169,18 @@ class Issuer:
             if urlsplit(url).netloc not in own:
                 raise SignInRefused("the link to the groups leads to another server, and has no access token with it")
             token = access_token
-        if token is None or not may_be_asked(url):
-            raise SignInRefused("the link to the groups cannot be followed")
+        if token is None:
+            raise SignInRefused("the link to the groups has no access token with it")
         headers = {"Authorization": f"Bearer {token}"}
         if url.endswith("/getMemberObjects"):
-            answer = await self._json("POST", url, json={"securityEnabledOnly": True}, headers=headers)
+            answer = await self._asked("POST", url, json={"securityEnabledOnly": True}, headers=headers)
         else:
-            answer = await self._json("GET", url, headers=headers)
+            answer = await self._asked("GET", url, headers=headers)
         if isinstance(answer, Mapping):
             answer = answer.get("value", answer.get(self.settings.roles_claim))
         if not isinstance(answer, list):
             raise SignInRefused("behind the link to the groups are none")
         return values_in(answer)
 
-    async def _json(self, method: str, url: str, **more: Any) -> object:
-        """The JSON that an address answers with. Raises ProviderAway."""
-        is_plain = urlsplit(url).scheme == "http"
-        try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                async with (
-                    guarded_session(
-                        allow_private=not is_plain, reach=THIS_MACHINE, headers={"Accept": "application/json"}
-                    ) as session,
-                    session.request(method, url, allow_redirects=False, **more) as response,
-                ):
-                    body = await _whole(response)
-                    if response.status != HTTPStatus.OK:
-                        raise ProviderAway(
-                            f"the provider's {urlsplit(url).path} answers {response.status}{_said(body)}"
-                        )
-        except TimeoutError as error:
-            raise ProviderAway(f"it took longer than {_ANSWER_SECONDS:g} s") from error
-        except (aiohttp.ClientError, FetchError, OSError) as error:
-            raise ProviderAway(why_not(error)) from error
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise ProviderAway(f"the provider's {urlsplit(url).path} answers with no JSON") from error
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    async for part in response.content.iter_chunked(1 << 16):
-        body += part
-        if len(body) > _MOST_BYTES:
-            raise ProviderAway("its answer is too large")
-    return body
-
-
-def _said(body: bytes) -> str:
-    """The code of an OAuth error (RFC 6749 section 5.2), and nothing else of what may hold what was sent."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    code = found.get("error") if isinstance(found, Mapping) else None
-    return f" ({code})" if isinstance(code, str) and code.isascii() and code.isidentifier() else ""
+    async def _asked(self, method: str, url: str, **more: Any) -> object:
+        return await json_of(method, url, ca_file=self.settings.ca_file, **more)

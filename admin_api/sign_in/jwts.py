@@ -5,11 +5,13 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc import jwt as jose
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.jwa import JWSAlgModel
+from joserfc.jwk import Key, KeySet, RSAKey
 from joserfc.jws import JWSRegistry, extract_compact
 
 from admin_api.sign_in.refusal import ProviderAway, SignInRefused
@@ -21,11 +23,36 @@ LONGEST_JWT: Final = 65_536
 MOST_KEYS: Final = 100
 _LONGEST_SUBJECT = 255  # OpenID Connect Core section 2
 _KINDS: Final = ("RSA", "EC", "OKP")
+_LEAST_RSA_BITS: Final = 2048  # RFC 7518 section 3.3
 
-# What the header has beside is the provider's own business, unless it says "crit" (RFC 7515 section 4.1.11).
-_REGISTRY = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+# `typ` of JWTs (RFC 8725 section 3.11): those of other kinds, such as of log-out or of DPoP, are for something else.
+_OF_ID_TOKENS: Final = ("", "jwt")
+_OF_ACCESS_TOKENS: Final = ("", "jwt", "at+jwt", "application/at+jwt")  # many providers know no RFC 9068
+_OF_OTHERS: Final = ("nonce", "at_hash", "c_hash", "events")  # claims of ID tokens, and of security events
 
 Claims = Mapping[str, Any]
+
+
+class _Registry(JWSRegistry):
+    """The algorithms above alone; the library would warn of EdDSA, which RFC 9864 has under the names of its curves."""
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        """Raises UnsupportedAlgorithmError."""
+        if name not in ALGORITHMS:
+            raise UnsupportedAlgorithmError(name)
+        return self.algorithms[name]
+
+
+# What the header has beside is the provider's own business, unless it says "crit" (RFC 7515 section 4.1.11).
+_REGISTRY: Final = _Registry(strict_check_header=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedJwt:
+    """A JWT whose signature is the provider's. Nothing in it is checked yet."""
+
+    typ: str  # in lower case; "" without one
+    claims: Claims
 
 
 class UnknownKey(SignInRefused):
@@ -41,42 +68,53 @@ def read_keys(document: object) -> KeySet:
     usable = []
     for key in found:
         try:
-            usable += KeySet.import_key_set({"keys": [dict(key)]}).keys
+            read = KeySet.import_key_set({"keys": [dict(key)]}).keys
         except (JoseError, ValueError, TypeError, KeyError):
             continue  # of a curve or a form that is not known here: another one may do
+        usable += [one for one in read if not isinstance(one, RSAKey) or one.public_key.key_size >= _LEAST_RSA_BITS]
     if not usable:
         raise ProviderAway("its JWK set has no key that can be used")
     return KeySet(usable)
 
 
-def verified(text: str, keys: KeySet) -> Claims:
-    """The claims of a JWT whose signature is by one of the keys. Raises UnknownKey, SignInRefused."""
+def verified(text: str, keys: KeySet) -> VerifiedJwt:
+    """A JWT whose signature is by one of the keys. Raises UnknownKey, SignInRefused."""
     if len(text) > LONGEST_JWT or not text.isascii():
         raise SignInRefused("the token is too long, or no JWT")
     try:
         header = extract_compact(text.encode(), registry=_REGISTRY).headers()
     except (JoseError, ValueError, TypeError) as error:
         raise SignInRefused("the token is no JWT") from error
-    if header.get("alg") not in ALGORITHMS:
+    alg, kid = header.get("alg"), header.get("kid")
+    if alg not in ALGORITHMS:
         raise SignInRefused(f"the token is not signed by one of {', '.join(ALGORITHMS)}")
-    kid = header.get("kid")
-    if kid is not None and not any(key.kid == kid for key in keys.keys):
-        raise UnknownKey("the token is signed with a key that the provider does not publish")
     candidates = [key for key in keys.keys if kid is None or key.kid == kid]
+    if not candidates:
+        raise UnknownKey("the token is signed with a key that the provider does not publish")
     for key in candidates:
+        if not _is_for(key, alg):
+            continue
         try:
-            return jwt.decode(text, key, list(ALGORITHMS), _REGISTRY).claims
+            claims = jose.decode(text, key, [alg], _REGISTRY).claims
         except (JoseError, ValueError, TypeError):
             continue
+        return VerifiedJwt(str(header.get("typ", "")).lower(), claims)
     if kid is None:
         raise UnknownKey("the token is not signed with a key of the provider")
     raise SignInRefused("the token's signature is wrong")
 
 
-def check_id_token(claims: Claims, *, issuer: str, client_id: str, nonce: str, now: float | None = None) -> None:
-    """Check an ID token's claims (OpenID Connect Core section 3.1.3.7). Raises SignInRefused."""
-    at = time.time() if now is None else now
-    _check(claims, issuer, client_id, at)
+def _is_for(key: Key, alg: str) -> bool:
+    """Whether a key is for an algorithm: it may name the only one (RFC 8725 section 3.1)."""
+    return key.get("alg", alg) == alg
+
+
+def check_id_token(jwt: VerifiedJwt, *, issuer: str, client_id: str, nonce: str, now: float | None = None) -> Claims:
+    """The claims of an ID token, checked (OpenID Connect Core section 3.1.3.7). Raises SignInRefused."""
+    claims = jwt.claims
+    if jwt.typ not in _OF_ID_TOKENS:
+        raise SignInRefused("the token is no ID token (typ)")
+    _check(claims, issuer, client_id, time.time() if now is None else now)
     _number(claims, "iat")
     azp = claims.get("azp")
     if (azp is not None or len(_audiences(claims)) > 1) and azp != client_id:
@@ -84,13 +122,26 @@ def check_id_token(claims: Claims, *, issuer: str, client_id: str, nonce: str, n
     given = claims.get("nonce")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode("utf-8", "replace"), nonce.encode()):
         raise SignInRefused("the token is of another sign-in (nonce)")
+    return claims
 
 
-def check_access_token(claims: Claims, *, issuer: str, audience: str, now: float | None = None) -> None:
-    """Check the claims of a JWT that calls the API with (RFC 9068). Raises SignInRefused."""
+def check_access_token(jwt: VerifiedJwt, *, issuer: str, audience: str, now: float | None = None) -> Claims:
+    """The claims of a JWT that calls the API with, checked (RFC 9068 section 4). Raises SignInRefused."""
+    claims = jwt.claims
+    if jwt.typ not in _OF_ACCESS_TOKENS:
+        raise SignInRefused("the token is no access token (typ)")
+    if not claims.keys().isdisjoint(_OF_OTHERS):
+        raise SignInRefused("the token is an ID token or tells of an event, and calls no API")
+    if "cnf" in claims:
+        raise SignInRefused("the token is bound to a key (cnf), which a bearer does not prove to have")
     _check(claims, issuer, audience, time.time() if now is None else now)
-    if "nonce" in claims or "at_hash" in claims:
-        raise SignInRefused("the token is an ID token, which is for sign-in alone")
+    return claims
+
+
+def end_of(claims: Claims, now: float) -> float:
+    """When a checked ID token is over, Unix time by our clock: the provider's may go otherwise."""
+    ends = _number(claims, "exp")
+    return min(ends + SKEW_SECONDS, now + ends - _number(claims, "iat"))
 
 
 def _check(claims: Claims, issuer: str, audience: str, now: float) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from admin_api.persons import name_of, normal_form, person_text
+from admin_api.sign_in.refusal import SignInRefused
 from admin_api.store.roles import mistake_in, set_of
 from resolver.config.settings import OidcSettings
 
-_NAMES: Final = ("name", "preferred_username", "email")  # where the configured claim is missing
+_NAMES: Final = ("name", "preferred_username", "email", "upn")  # beside the configured claim; upn is Entra ID's
+_ADDRESS: Final = "email"
 _MOST_VALUES: Final = 20_000
 
 
@@ -28,16 +30,26 @@ class SignedIn:
         return name_of(self.owner)
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimLink:
+    """A link that stands instead of a claim's values."""
+
+    url: str
+    access_token: str | None  # that goes with it
+
+
 def person_of(claims: Mapping[str, Any], values: Iterable[str], settings: OidcSettings) -> SignedIn:
-    """The person of checked claims; `values` are those that give roles."""
+    """The person of checked claims; `values` are those that give roles. Raises SignInRefused."""
+    if settings.roles_claim == _ADDRESS and claims.get("email_verified") not in (True, "true"):
+        # Else an address that somebody claims to have would give the roles of who has it (Core section 5.7).
+        raise SignInRefused("the provider has not verified the address that roles go by (email_verified)")
     subject = claims["sub"]
-    names = (claims.get(name) for name in (settings.name_claim, *_NAMES))
-    name = next((name for name in names if isinstance(name, str) and normal_form(name)), subject)
-    owner = person_text(name, settings.issuer, subject)
-    if not normal_form(name_of(owner)):  # of "<>" alone
-        owner = person_text(subject, settings.issuer, subject)
-    given = frozenset(values)
-    roles = set_of(role for role, wanted in settings.roles if not given.isdisjoint(wanted))
+    given = (claims.get(name) for name in (settings.name_claim, *_NAMES))
+    names = [name for name in given if isinstance(name, str) and normal_form(name)]
+    owners = (person_text(name, settings.issuer, subject, names) for name in (*names, subject))
+    owner = next(owner for owner in owners if normal_form(name_of(owner)))  # "<>" alone leaves no name
+    had = frozenset(values)
+    roles = set_of(role for role, wanted in settings.roles if not had.isdisjoint(wanted))
     return SignedIn(owner, () if mistake_in(roles) else roles, float(claims["exp"]))
 
 
@@ -58,10 +70,10 @@ def claim_at(claims: Mapping[str, Any], path: str) -> object:
     return found
 
 
-def link_of(claims: Mapping[str, Any], name: str) -> tuple[str, str | None] | None:
-    """Where a provider keeps a claim that is too large for the token (Core section 5.6.2): address and access token.
+def link_of(claims: Mapping[str, Any], name: str) -> ClaimLink | None:
+    """Where a provider keeps a claim that is too large for the token (Core section 5.6.2); None where it sends none.
 
-    None where it sends none. Entra ID does so for persons in more than 200 groups.
+    Entra ID does so for persons in more than 200 groups.
     """
     names, sources = claims.get("_claim_names"), claims.get("_claim_sources")
     source = names.get(name) if isinstance(names, Mapping) else None
@@ -69,4 +81,4 @@ def link_of(claims: Mapping[str, Any], name: str) -> tuple[str, str | None] | No
     if not isinstance(found, Mapping) or not isinstance(found.get("endpoint"), str):
         return None
     token = found.get("access_token")
-    return found["endpoint"], token if isinstance(token, str) else None
+    return ClaimLink(found["endpoint"], token if isinstance(token, str) else None)

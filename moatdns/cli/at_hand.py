@@ -154,6 +154,8 @@ def _look_at_files(config: Config, document: Document | None) -> list[str]:
     if admin.certificate and admin.private_key:
         pair = Path(admin.certificate), Path(admin.private_key)
         look(lambda: load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), *pair, section="admin.tls"))
+    if admin.oidc is not None and (ca_file := admin.oidc.ca_file) is not None:
+        look(lambda: load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_file, "login.oidc.ca_file"))
     for index, sink in enumerate(admin.log_sinks):
         look(partial(_look_at_sink, sink, f"log_sinks[{index}].tls"))
     if problems:

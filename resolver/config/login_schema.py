@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from resolver.config import fields
 from resolver.config.addresses import says_loopback
 from resolver.config.section import Section
+from resolver.config.settings import LONGEST_SESSION_SECONDS
 from resolver.config.subscription import read_base_url
 from resolver.config.wording import shown
 from resolver.errors import RuleError
@@ -30,7 +31,8 @@ def _read_issuer(text: str) -> str:
     return text
 
 
-_Values = Annotated[fields.Texts, Field(max_length=_MOST_VALUES)]
+_Value = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
+_Values = Annotated[tuple[_Value, ...], Field(max_length=_MOST_VALUES)]
 
 
 class LoginRoles(Section):
@@ -55,6 +57,10 @@ class OidcSection(Section):
     """The id that the provider knows moatdns by."""
     client_secret: Annotated[str, Field(min_length=1, max_length=_LONGEST)] | None = None
     """The secret that goes with it, as 'file:PATH' or '${VAR}'; null: a public client, by PKCE alone."""
+    ca_file: fields.File | None = None
+    """PEM file with the CAs that the provider's certificate must come from; null: the system's."""
+    session_seconds: Annotated[int, Field(ge=60, le=LONGEST_SESSION_SECONDS), fields.NUMBER] | None = None
+    """Length of a session, in seconds; null: that of the ID token."""
     audience: Annotated[str, Field(min_length=1, max_length=_LONGEST)] | None = None
     """The audience of JWTs of this issuer that the API takes as bearer tokens; null: none are taken."""
     name_claim: Annotated[str, Field(min_length=1, max_length=100)] = "name"

@@ -292,6 +292,10 @@ class MailSettings:
     url: str | None = None  # of the web pages, for links
 
 
+LONGEST_SESSION_SECONDS: Final = 12 * 3600
+"""Of the web pages, however somebody signed in."""
+
+
 @dataclass(frozen=True, slots=True)
 class OidcSettings:
     """Sign-in at an OpenID provider. `client_secret` is the text, or ``file:PATH``; roles go by values of a claim."""
@@ -300,6 +304,8 @@ class OidcSettings:
     client_id: str
     url: str  # of the web pages, as people reach them
     client_secret: str | None = None
+    ca_file: str | None = None  # absolute; None: the system's
+    session_seconds: int | None = None  # None: as long as the ID token is good
     audience: str | None = None  # of JWTs that the API takes
     name_claim: str = "name"
     roles_claim: str = "groups"

@@ -269,6 +269,7 @@ def _oidc(config: Config) -> OidcSettings | None:
         issuer=oidc.issuer,
         client_id=oidc.client_id,
         url=config.admin.url,
+        ca_file=str(config.folder / oidc.ca_file) if oidc.ca_file else None,
         roles=tuple(oidc.roles.model_dump().items()),
-        **oidc.model_dump(include={"client_secret", "audience", "name_claim", "roles_claim"}),
+        **oidc.model_dump(include={"client_secret", "session_seconds", "audience", "name_claim", "roles_claim"}),
     )

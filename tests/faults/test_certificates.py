@@ -196,7 +196,16 @@ def test_the_line_of_every_file_that_cannot_be_used_is_told(tmp_path: Path, cert
         "listen": {"dot": ["127.0.0.1:8853"]},
         "tls": {**certificates.section, "private_key": "gone.key"},
         "upstream": {"servers": ["tls://192.0.2.1#dns.example"], "ca_file": "gone.pem"},
-        "admin": {"listen": "127.0.0.1:8054", "tls": {"certificate": "gone.crt", "private_key": "admin.key"}},
+        "admin": {
+            **{"listen": "127.0.0.1:8054", "url": "https://dns.corp.example"},
+            "tls": {"certificate": "gone.crt", "private_key": "admin.key"},
+        },
+        "login": {
+            "oidc": {
+                **{"issuer": "https://login.corp.example", "client_id": "moatdns", "roles": {"admin": ["a"]}},
+                "ca_file": "gone-too.pem",
+            }
+        },
     }
     code, said = check_config(tmp_path, config)
     assert code == 1
@@ -205,6 +214,7 @@ def test_the_line_of_every_file_that_cannot_be_used_is_told(tmp_path: Path, cert
     for key, last, name in (
         ("tls.private_key", "private_key", "gone.key"),
         ("upstream.ca_file", "ca_file", "gone.pem"),
+        ("login.oidc.ca_file", "ca_file", "gone-too.pem"),
         ("admin.tls.certificate", "certificate", "gone.crt"),
     ):
         number = next(at for at, line in enumerate(lines, 1) if line.strip().startswith(f"{last}: {name}"))

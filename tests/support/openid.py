@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 import re
+import ssl
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import flask
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import Key, RSAKey
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from tests.support.programs import free_port
@@ -30,13 +34,17 @@ AUDIENCE = "https://dns.corp.example/api"
 class OpenIdProvider:
     """Serves while the context lasts. People are added by their subject and claims."""
 
-    def __init__(self, *, token_seconds: float = 3600.0) -> None:
+    def __init__(self, *, token_seconds: float = 3600.0, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
-        self.issuer = f"http://localhost:{self.port}"
+        self.issuer = f"{'http' if tls is None else 'https'}://localhost:{self.port}"
+        self.forge: Callable[[dict[str, Any]], str] | None = None  # another ID token, of the claims of the right one
+        self.asked: list[str] = []  # paths
+        self._tls = tls
         self._app = oidc_provider_mock.app(require_nonce=True, access_token_max_age=timedelta(seconds=token_seconds))
         self._app.before_request(self._check_proof)
         self._app.post("/users/1/getMemberObjects")(self._groups)
-        self._app.after_request(_without_styles)
+        for change in (_packed, _without_styles, self._forged):  # the last one comes first
+            self._app.after_request(change)
         self._challenges: set[str] = set()
         self._server: BaseWSGIServer | None = None
         self._storage: Any = None
@@ -45,7 +53,7 @@ class OpenIdProvider:
             self._storage = flask.g.oidc_provider_mock_storage
 
     def __enter__(self) -> OpenIdProvider:
-        self._server = make_server("localhost", self.port, self._app, threaded=True)
+        self._server = make_server("localhost", self.port, self._app, threaded=True, ssl_context=self._tls)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -72,7 +80,11 @@ class OpenIdProvider:
         """The key that it signs with."""
         return RSAKey.import_key(self._storage.jwk.as_dict(is_private=True))
 
-    def jwt(self, *, key: RSAKey | None = None, header: dict[str, Any] | None = None, **claims: object) -> str:
+    def signed(self, claims: dict[str, Any], key: Key | None = None, **header: Any) -> str:
+        """A JWT of these claims."""
+        return jwt.encode({"alg": "RS256", **header}, claims, key or self.key)
+
+    def jwt(self, *, key: Key | None = None, header: dict[str, Any] | None = None, **claims: object) -> str:
         """A token for the API, with other claims or another key than a good one has."""
         now = int(time.time())
         good = {"iss": self.issuer, "sub": "248289", "aud": AUDIENCE, "iat": now, "exp": now + 300, "name": "Ada"}
@@ -93,6 +105,7 @@ class OpenIdProvider:
     def _check_proof(self) -> flask.Response | None:
         """PKCE (RFC 7636), which the provider itself does not look at."""
         asked = flask.request
+        self.asked.append(asked.path)
         if asked.path == "/oauth2/authorize":
             if asked.args.get("code_challenge_method") != "S256":
                 return flask.Response("no PKCE", 400)
@@ -104,6 +117,23 @@ class OpenIdProvider:
                 return flask.Response('{"error": "invalid_grant"}', 400)
             self._challenges.remove(challenge)
         return None
+
+    def _forged(self, response: flask.Response) -> flask.Response:
+        """The token endpoint's answer, with another ID token where one is to be forged."""
+        if self.forge is not None and flask.request.path == "/oauth2/token" and response.status_code == 200:
+            answer = json.loads(response.get_data())
+            payload = answer["id_token"].split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            response.set_data(json.dumps({**answer, "id_token": self.forge(claims)}))
+        return response
+
+
+def _packed(response: flask.Response) -> flask.Response:
+    """What a browser or a client takes packed, packed, as the networks before large providers do."""
+    if "gzip" in flask.request.headers.get("Accept-Encoding", ""):
+        response.set_data(gzip.compress(response.get_data()))
+        response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
 def _without_styles(response: flask.Response) -> flask.Response:

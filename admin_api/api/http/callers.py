@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiohttp import web
 
@@ -17,22 +18,26 @@ from admin_api.api.http.auth import Throttle, authenticate, demand_for_basic, fr
 from admin_api.api.http.caller import Caller
 from admin_api.api.http.hosts import without_port
 from admin_api.editing.refusals import BadRequest
+from admin_api.sign_in.person import SignedIn
 from admin_api.sign_in.refusal import ProviderAway, SignInRefused
 from admin_api.store import tokens
 from admin_api.store.errors import StoreAway
 from admin_api.store.login_links import LinkRefused, redeem_link
-from admin_api.store.roles import OPERATOR, may
+from admin_api.store.roles import INVESTIGATOR, OPERATOR, may
 from admin_api.store.tokens import TokenRow
 
 _BASIC: Final = 'Basic realm="moatdns", charset="UTF-8"'  # RFC 7617 section 2.1
 
 if TYPE_CHECKING:
+    from admin_api.sign_in.flows import Flow
     from admin_api.sign_in.issuer import Issuer
 
 TOKEN_USED: Final = "token.used"  # noqa: S105 (an event)
 _TOLD_SECONDS = 3600.0
+_OF_PEOPLE: Final = (OPERATOR, INVESTIGATOR)  # roles of tokens that people have, and not machines
 _DOTS = 2  # of a JWT
 _OF_PROXIES: Final = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+Proved = TypeVar("Proved")
 
 ACTOR = web.RequestKey("actor", str)  # for the log line of a call
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -81,19 +86,47 @@ class Callers:
 
     async def _by_jwt(self, request: web.Request, issuer: Issuer, text: str) -> Caller:
         """Whose JWT that is. Raises BadRequest (401, 429, 503)."""
-        address = request.remote or ""
-        self._throttle.check_before_look(address, text)
-        try:
-            person = await issuer.bearer(text)
-        except ProviderAway as error:
-            raise BadRequest(503, str(error), Retry_After="30") from error
-        except SignInRefused as error:
-            self._throttle.check(address)
-            self._throttle.wrong(address, text)
-            header = 'Bearer realm="moatdns", error="invalid_token"'
-            raise BadRequest(401, str(error), WWW_Authenticate=header) from error
+        person = await self._proved(request, text, issuer.bearer(text), 'Bearer realm="moatdns", error="invalid_token"')
         self._throttle.good(text)
         return Caller.signed_in(person)
+
+    async def by_code(
+        self, request: web.Request, issuer: Issuer, flow: Flow, sent: Mapping[str, str]
+    ) -> tuple[SignedIn, str]:
+        """The person that came back from the provider, and the ID token. Raises BadRequest (401, 403, 429, 503)."""
+        person, id_token = await self._proved(request, flow.state, issuer.finish(flow, sent))
+        caller = Caller.signed_in(person)
+        try:
+            demand(caller, "viewer")
+        except BadRequest as error:
+            self._log_refused(request, f"{person.owner}: {error}")
+            raise
+        self.note(request, caller)
+        return person, id_token
+
+    async def _proved(
+        self, request: web.Request, text: str, proof: Coroutine[Any, Any, Proved], demanded: str | None = None
+    ) -> Proved:
+        """Have the issuer say who it is, unless this address was wrong too often. Raises BadRequest (401, 429, 503).
+
+        `demanded` is the WWW-Authenticate of a refusal.
+        """
+        address = request.remote or ""
+        with contextlib.closing(proof):
+            self._throttle.check_before_look(address, text)
+            try:
+                return await proof
+            except ProviderAway as error:
+                raise BadRequest(503, str(error), Retry_After="30") from error
+            except SignInRefused as error:
+                self._throttle.check(address)
+                self._throttle.wrong(address, text)
+                self._log_refused(request, str(error))
+                headers = {} if demanded is None else {"WWW_Authenticate": demanded}
+                raise BadRequest(401, str(error), None, **headers) from error
+
+    def _log_refused(self, request: web.Request, why: str) -> None:
+        self._context.log.warning("a sign-in is refused", client=request.remote, path=request.path[:200], why=why)
 
     async def by_text(self, request: web.Request, text: str) -> TokenRow:
         """Whose token a text is. Raises BadRequest (401, 429), StoreAway."""
@@ -126,7 +159,7 @@ class Callers:
             return
         if tokens.needs_touch(token):
             self._do_beside(self._touch(token))
-        if self._context.settings.oidc is not None and may(token.roles, OPERATOR):
+        if self._context.settings.oidc is not None and any(may(token.roles, role) for role in _OF_PEOPLE):
             now = time.monotonic()
             if now - self._told.get(token.id, -_TOLD_SECONDS) >= _TOLD_SECONDS:
                 self._told[token.id] = now

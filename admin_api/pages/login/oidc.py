@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from jinja2 import Environment
 
-from admin_api.api.http.caller import Caller
-from admin_api.api.http.callers import Callers, demand
+from admin_api.api.http.callers import Callers
 from admin_api.api.http.problems import told_of
 from admin_api.editing.refusals import BadRequest
 from admin_api.pages.login.login import LoginPages
 from admin_api.pages.login.sessions import Session
 from admin_api.pages.shared.addresses import ours
 from admin_api.sign_in.refusal import ProviderAway, SignInRefused
-from resolver.system.safe_text import visible
+from admin_api.sign_in.way import FLOW_SECONDS, WAY_BACK
 
 if TYPE_CHECKING:
+    from admin_api.sign_in.flows import Flow
     from admin_api.sign_in.issuer import Issuer
 
 BEGIN: Final = "/login/oidc"
-BACK: Final = "/login/oidc/back"
 
 _FLOW_COOKIE: Final = "moatdns-sign-in"
-_FLOW_SECONDS: Final = 600
 _LONGEST = 4096  # characters of what the provider has a browser bring
-_MOST_SAID = 200
 
 
 class OidcPages:
@@ -43,7 +41,7 @@ class OidcPages:
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Give the router both addresses."""
         router.add_get(BEGIN, self._begin)
-        router.add_get(BACK, self._back)
+        router.add_get(WAY_BACK, self._back)
 
     async def _begin(self, request: web.Request) -> web.StreamResponse:
         """GET /login/oidc: on to the provider, and a cookie that binds the way back to this browser."""
@@ -56,7 +54,7 @@ class OidcPages:
         response.set_cookie(
             self._cookie,
             cookie,
-            max_age=_FLOW_SECONDS,
+            max_age=FLOW_SECONDS,
             httponly=True,
             samesite="Lax",
             secure=self._is_secure,
@@ -67,26 +65,19 @@ class OidcPages:
     async def _back(self, request: web.Request) -> web.StreamResponse:
         """GET /login/oidc/back: a code becomes a session."""
         try:
-            response = await self._enter(request)
-        except SignInRefused as error:
-            response = self._tell(request, BadRequest(401, str(error)))
-        except ProviderAway as error:
-            response = self._tell(request, BadRequest(503, str(error), Retry_After="30"))
+            sent = _parameters(request)
+            flow = self._issuer.flows.opened(sent.get("state", ""), request.cookies.get(self._cookie, ""))
+        except SignInRefused as error:  # of anybody's making: a sign-in under way goes on
+            return self._tell(request, BadRequest(401, str(error)))
+        try:
+            response = await self._enter(request, flow, sent)
         except BadRequest as error:
             response = self._tell(request, error)
         response.del_cookie(self._cookie, path="/", httponly=True, samesite="Lax", secure=self._is_secure)
         return response
 
-    async def _enter(self, request: web.Request) -> web.Response:
-        sent = {name: value for name, value in request.query.items() if len(value) <= _LONGEST}
-        flow = self._issuer.flows.take(sent.get("state", ""), request.cookies.get(self._cookie, ""))
-        if "code" not in sent:
-            said = visible(sent.get("error_description") or sent.get("error") or "no code")[:_MOST_SAID]
-            raise SignInRefused(f"the provider lets nobody in: {said}")
-        person, id_token = await self._issuer.finish(flow, sent["code"], sent.get("iss"))
-        caller = Caller.signed_in(person)
-        demand(caller, "viewer")
-        self._callers.note(request, caller)
+    async def _enter(self, request: web.Request, flow: Flow, sent: Mapping[str, str]) -> web.Response:
+        person, id_token = await self._callers.by_code(request, self._issuer, flow, sent)
         response = self.go_on(flow.wanted)
         self._login.begin(request, response, person=person, id_token=id_token, is_secure=self._is_secure)
         return response
@@ -106,3 +97,11 @@ class OidcPages:
         """
         text = self._templates.get_template("login/go_on.html").render(address=address)
         return web.Response(text=text, content_type="text/html")
+
+
+def _parameters(request: web.Request) -> dict[str, str]:
+    """Parameters that the provider has a browser bring. Raises SignInRefused."""
+    sent = dict(request.query)
+    if len(sent) != len(request.query):
+        raise SignInRefused("the answer has a parameter twice (RFC 6749 section 3.1)")
+    return {name: value for name, value in sent.items() if len(value) <= _LONGEST}

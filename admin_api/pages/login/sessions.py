@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from admin_api.sign_in.person import SignedIn
+from resolver.config.settings import LONGEST_SESSION_SECONDS
 
 MOST_SESSIONS = 1000  # beyond, the one that was silent for longest ends
 IDLE_SECONDS = 2 * 3600.0
-LONGEST_SECONDS = 12 * 3600.0
 _MOST_TOLD = 5
 _LONGEST_HINT = 4096  # of an ID token that is kept for the log-out
 
@@ -80,7 +80,7 @@ class Sessions:
             return None
         now = self._clock()
         is_past = session.person is not None and self._wall() >= session.person.ends
-        if is_past or now - session.used > IDLE_SECONDS or now - session.began > LONGEST_SECONDS:
+        if is_past or now - session.used > IDLE_SECONDS or now - session.began > LONGEST_SESSION_SECONDS:
             del self._by_digest[digest]
             return None
         if is_used:

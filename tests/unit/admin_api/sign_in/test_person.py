@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_api.sign_in.person import claim_at, link_of, person_of, values_in
+from admin_api.sign_in.person import ClaimLink, claim_at, link_of, person_of, values_in
 from resolver.config.settings import OidcSettings
 
 SETTINGS = OidcSettings(
@@ -59,7 +59,7 @@ def test_roles_may_stand_deeper_in_a_claim() -> None:
 def test_a_link_stands_instead_of_too_many_groups() -> None:
     source = {"endpoint": "https://graph.windows.net/t/users/u/getMemberObjects"}
     claims = {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": source}}
-    assert link_of(claims, "groups") == (source["endpoint"], None)
+    assert link_of(claims, "groups") == ClaimLink(source["endpoint"], None)
     assert link_of(claims, "roles") is None
 
 

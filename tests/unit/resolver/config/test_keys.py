@@ -118,6 +118,8 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
                 "issuer": None,
                 "client_id": None,
                 "client_secret": None,
+                "ca_file": None,
+                "session_seconds": None,
                 "audience": None,
                 "name_claim": "name",
                 "roles_claim": "groups",

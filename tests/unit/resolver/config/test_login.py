@@ -28,6 +28,12 @@ def test_an_issuer_stays_as_it_is_written(tmp_path: Path) -> None:
     assert loaded(tmp_path, "workers: 1") is None
 
 
+def test_a_ca_file_stands_beside_the_config(tmp_path: Path) -> None:
+    oidc = loaded(tmp_path, GOOD.replace("client_id: moatdns", "client_id: m, ca_file: ca.pem, session_seconds: 28800"))
+    assert getattr(oidc, "ca_file", None) == str(tmp_path / "ca.pem")
+    assert getattr(oidc, "session_seconds", None) == 28800
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
@@ -37,6 +43,9 @@ def test_an_issuer_stays_as_it_is_written(tmp_path: Path) -> None:
         ("/realm/", "/realm#x", "login.oidc.issuer"),
         ("client_id: moatdns, ", "", "login.oidc.client_id: is missing"),
         ("client_id: moatdns", "client_id: moatdns, audience: moatdns", "login.oidc.audience: is the client_id"),
+        ("client_id: moatdns", "client_id: moatdns, session_seconds: 59", "login.oidc.session_seconds"),
+        ("client_id: moatdns", "client_id: moatdns, session_seconds: 43201", "login.oidc.session_seconds"),
+        ("admin: [a]", "admin: ['']", "login.oidc.roles.admin"),
         ("admin: [a]", "investigator: [a]", "login.oidc.roles: give nobody a role"),
     ],
 )

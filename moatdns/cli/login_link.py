@@ -47,7 +47,8 @@ def login_link(
     if loaded.admin.listen is None:
         fail("admin.listen is null: there are no web pages to sign in to")
     if not has_login_links(loaded):
-        fail("links sign nobody in here: the config turns them off (admin.login_links)")
+        off = "login.oidc.issuer is set" if loaded.login.oidc.issuer is not None else "admin.login_links"
+        fail(f"links sign nobody in here: the config turns them off ({off})")
     try:
         base = loaded.admin.url if url is None else read_base_url(url)
     except RuleError as error:

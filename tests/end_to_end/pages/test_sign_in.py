@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +16,10 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import OFFICE
 from tests.support.api import Api
-from tests.support.browser import Person, new_token, wait_for_text
-from tests.support.moatdns import Moatdns
+from tests.support.browser import Person, new_token, send_form, wait_for_text
+from tests.support.moatdns import MOATDNS, Moatdns
 from tests.support.openid import OpenIdProvider
-from tests.support.programs import free_port, wait_until
+from tests.support.programs import PATIENCE_SECONDS, free_port, wait_until
 
 ADA, BEN = "248289", "248290"
 
@@ -52,6 +53,18 @@ def at_work(provider: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("sign-in")
     with Moatdns(folder, config_of(provider, folder), with_api=True) as moatdns:
         yield moatdns
+
+
+def run(server: Moatdns, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [MOATDNS, *words, "--config", str(server.config_file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+def line_of(server: Moatdns, *words: str) -> str:
+    """The line that a command prints."""
+    done = run(server, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def sign_in(person: Person, provider: OpenIdProvider, subject: str, address: str = "/") -> Page:
@@ -137,6 +150,64 @@ def test_one_person_cannot_approve_their_own_request_by_token_or_jwt(
     assert "requested it" in refused.body["detail"]
 
 
+def test_one_person_cannot_approve_their_own_request_by_link_token_and_sign_in_together(
+    tmp_path: Path, chromium: Browser, provider: OpenIdProvider
+) -> None:
+    later = config_of(provider, tmp_path)
+    config = {key: value for key, value in later.items() if key != "login"}
+    with Moatdns(tmp_path, config, with_api=True) as moatdns, Person(chromium, moatdns) as person:
+        first = moatdns.api
+        page = person.page
+        page.goto(line_of(moatdns, "login-link"))
+        page.wait_for_url(f"{person.base}/")
+        unused = line_of(moatdns, "login-link").rpartition("#")[2]
+        page = person.go("/tokens")
+        page.get_by_label("Name", exact=True).fill("hers")
+        page.get_by_role("group", name="Roles").locator("[value=admin]").check()
+        page.get_by_label("Owner").fill("ada@corp.example")
+        page.get_by_role("button", name="Ask for it").click()
+        wait_for_text(page, "You requested it")
+        approval = f"change-requests/{page.url.rpartition('/')[2]}:approve"
+        refused = first.call("POST", approval, {})
+        assert (refused.status, "another owner has to approve it" in refused.body["detail"]) == (403, True)
+        ben = Api(
+            moatdns.admin_port,
+            line_of(moatdns, *("token", "create", "--name", "ben", "--role", "admin", "--owner", "Ben")),
+        )
+
+        moatdns.reload(later)
+        wait_until(lambda: "Sign in with" in Api(moatdns.admin_port, None).call("GET", "/login").body, "the way in")
+        as_ada = Api(moatdns.admin_port, provider.jwt(sub=ADA, name="Ada Lovelace", groups=["dns-admins"]))
+        assert as_ada.call("POST", approval, {}).status == 403
+        page = sign_in(person, provider, ADA, f"/changes/{approval[16:-8]}")
+        assert "cannot be told apart from who did" in page.inner_text("main")
+        assert not page.get_by_role("button", name="Approve").count()
+
+        off = run(moatdns, "login-link")
+        assert (off.returncode, off.stdout, "login.oidc.issuer is set" in off.stderr) == (1, "", True)
+        assert send_form(moatdns, "/login/link", {"link": unused})[0] == 404
+        done = ben.call("POST", approval, {})
+        assert done.status == 200, done
+
+
+def test_an_address_that_owns_a_token_is_the_one_who_signs_in_with_it(tmp_path: Path, provider: OpenIdProvider) -> None:
+    with Moatdns(tmp_path, config_of(provider, tmp_path), with_api=True) as moatdns:
+        words = ("token", "create", "--name", "ada", "--role", "admin", "--owner", "Ada@Corp.example")
+        by_token = Api(moatdns.admin_port, line_of(moatdns, *words))
+        claims = {"sub": ADA, "name": "Countess of Lovelace", "groups": ["dns-admins"]}
+        as_ada = Api(moatdns.admin_port, provider.jwt(**claims, email="ada@corp.example"))
+        nameless = Api(moatdns.admin_port, provider.jwt(**{**claims, "name": None}))
+        asked = as_ada.call("POST", "tokens", {"name": "hers", "role": "admin", "owner": "x"})
+        assert asked.status == 202, asked
+        for other in (by_token, nameless):
+            assert other.call("POST", f"change-requests/{asked.body['id']}:approve", {}).status == 403
+        mine = by_token.call("POST", "tokens", {"name": "mine", "role": "admin", "owner": "x"})
+        for other in (as_ada, nameless):
+            assert other.call("POST", f"change-requests/{mine.body['id']}:approve", {}).status == 403
+        as_ben = Api(moatdns.admin_port, provider.jwt(sub=BEN, name="Ben Okri", groups=["dns-admins"]))
+        assert as_ben.call("POST", f"change-requests/{mine.body['id']}:approve", {}).status == 200
+
+
 def test_wrong_jwts_are_refused_and_counted_by_address(
     tmp_path: Path, chromium: Browser, provider: OpenIdProvider
 ) -> None:
@@ -197,9 +268,13 @@ def test_a_token_that_breaks_the_glass_is_told_once_and_a_viewers_is_not(
             viewer.get("groups")
             moatdns.api.get("groups")
         wait_until(lambda: len(_Hook.came) > 0, "the event")
-        operator = Api(moatdns.admin_port, new_token(moatdns, "operator"))
-        operator.get("groups")
-        wait_until(lambda: len(_Hook.came) > 1, "the other's event")
+        for count, roles in enumerate(("operator", "viewer investigator"), 2):
+            Api(moatdns.admin_port, new_token(moatdns, roles)).get("groups")
+            wait_until(lambda: len(_Hook.came) >= count, "the other's event")  # noqa: B023
     hook.shutdown()
     hook.server_close()
-    assert [event["data"]["roles"] for event in _Hook.came] == [["admin", "investigator"], ["operator"]]
+    assert [event["data"]["roles"] for event in _Hook.came] == [
+        ["admin", "investigator"],
+        ["operator"],
+        ["viewer", "investigator"],
+    ]

@@ -1,7 +1,7 @@
 """Persons as their names are compared: owners of tokens, who asked, who decides. The one place of it.
 
 A token's owner is free text: a name is all there is. Who signs in at an OpenID provider has a subject, too, written
-behind the name, and behind that the other names that the provider knows: "Ada <https://login.corp.example 248289761001
+behind the name, and behind that the other names that the provider knows: "Ada <https://login.corp.example 248289761001;
 ada@corp.example>". Two spellings that look the same on a screen must not count as two persons.
 """
 
@@ -29,7 +29,7 @@ _LONGEST_OTHER = 254  # of another name: a mail address (RFC 5321 section 4.5.3.
 _PLAIN = "|@:"  # of what is percent-encoded
 
 _WITH_SUBJECT = re.compile(
-    r"(?P<name>.*) <(?P<subject>https?://[^\s<>]+ (?P<id>[^\s<>]+))(?P<others>(?: [^\s<>]+)*)>\Z", re.DOTALL
+    r"(?P<name>.*) <(?P<subject>https?://[^\s<>]+ (?P<id>[^\s<>;]+))(?P<others>(?:; [^<>;]+)*)>\Z", re.DOTALL
 )
 
 # Letters that show nothing, beside category Cf (Unicode's Default_Ignorable_Code_Point, and the blank of Braille).
@@ -49,20 +49,26 @@ def normal_form(name: str) -> str:
 
 
 def person_text(name: str, issuer: str, subject: str, others: Iterable[str] = ()) -> str:
-    """A person with a subject, as owners and the audit trail have it: names and subject percent-encoded (RFC 3986).
+    """A person with a subject, as owners and the audit trail have it. The subject is percent-encoded (RFC 3986).
 
-    `others` are further names of the provider's, such as a mail address; those that say nothing new are left out.
+    `others` are further names of the provider's, such as a mail address, which stand there in their normal form; those
+    that say nothing new are left out.
     """
     shown = _shown(name)
     # Where a person's name is the subject, a further name that is the same says that it is a name.
     forms = set() if shown == _shown(subject) else {normal_form(shown)}
-    behind = [issuer, quote(subject, safe=_PLAIN)]
+    behind = [f"{issuer} {quote(subject, safe=_PLAIN)}"]
     for other in others:
         form = normal_form(other)
         if form and form not in forms and len(form) <= _LONGEST_OTHER:
             forms.add(form)
-            behind.append(quote(form, safe=_PLAIN))
-    return f"{shown} <{' '.join(behind)}>"
+            behind.append("".join(map(_within, form)))
+    return f"{shown} <{'; '.join(behind)}>"
+
+
+def _within(letter: str) -> str:
+    """A letter of a name as it stands between marks, percent-encoded where it is one itself."""
+    return letter if letter.isprintable() and letter not in "%;<>" else quote(letter, safe="", errors="replace")
 
 
 def _shown(name: str) -> str:
@@ -82,7 +88,7 @@ def keys_of(person: str) -> tuple[str, ...]:
     found = _WITH_SUBJECT.match(person)
     if found is None:
         return (normal_form(person),)
-    others = (normal_form(unquote(other)) for other in found["others"].split())
+    others = (normal_form(unquote(other)) for other in found["others"].split("; ")[1:])
     return normal_form(found["name"]), f"<{found['subject']}>", *(form for form in others if form)
 
 

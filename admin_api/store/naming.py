@@ -23,13 +23,13 @@ class Naming:
         if not form:
             raise ValueError("a name that shows nothing is nobody's")
         self._form = form
-        self._subject = subject[0] if subject else None
+        self._subjects = tuple(f"{subject[0].removesuffix('>')}{end}" for end in ">;") if subject else ()
         self._word = re.compile(rf"(?<![\w@])(?<!\w[.\-+']){re.escape(form)}(?![\w@])(?![.\-+']\w)")
 
     def is_in(self, text: str) -> bool:
         """Whether the text is the name, by normal form or subject, or has it as a word."""
         form = _form_of(text.removesuffix(NOT_VERIFIED))
-        if form == self._form or (self._subject is not None and self._subject in text):
+        if form == self._form or any(subject in text for subject in self._subjects):
             return True
         return len(self._form) >= SHORTEST_WORD and self._form in form and self._word.search(form) is not None
 

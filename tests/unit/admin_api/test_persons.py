@@ -67,9 +67,11 @@ def test_a_subject_is_compared_exactly_and_a_name_by_its_form() -> None:
     assert is_same_person(person_text("Ana Ruiz", ISSUER, "another"), ana)
 
 
-@pytest.mark.parametrize("owner", ["ada@corp.example", "ADA@Corp.Example", "alovelace", "Countess of L.", "ada l."])
+@pytest.mark.parametrize(
+    "owner", ["ada@corp.example", "ADA@Corp.Example", "alovelace", "Countess of L.", "ada l.", "a;b<c>% d"]
+)
 def test_every_name_that_a_provider_knows_is_of_that_person(owner: str) -> None:
-    others = ("ada@corp.example", "alovelace", "Countess of L.")
+    others = ("ada@corp.example", "alovelace", "Countess of L.", "A;B<C>%  D")
     ada = person_text("Ada L.", ISSUER, "1", others)
     assert is_same_person(ada, owner)
     assert is_same_person(ada, person_text("Another", ISSUER, "2", [owner]))

@@ -40,14 +40,17 @@ class ClaimLink:
 
 def person_of(claims: Mapping[str, Any], values: Iterable[str], settings: OidcSettings) -> SignedIn:
     """The person of checked claims; `values` are those that give roles. Raises SignInRefused."""
-    if settings.roles_claim == _ADDRESS and claims.get("email_verified") not in (True, "true"):
+    is_verified = claims.get("email_verified")
+    if settings.roles_claim == _ADDRESS and is_verified is not True and is_verified != "true":
         # Else an address that somebody claims to have would give the roles of who has it (Core section 5.7).
         raise SignInRefused("the provider has not verified the address that roles go by (email_verified)")
     subject = claims["sub"]
     given = (claims.get(name) for name in (settings.name_claim, *_NAMES))
     names = [name for name in given if isinstance(name, str) and normal_form(name)]
     owners = (person_text(name, settings.issuer, subject, names) for name in (*names, subject))
-    owner = next(owner for owner in owners if normal_form(name_of(owner)))  # "<>" alone leaves no name
+    owner = next((owner for owner in owners if normal_form(name_of(owner))), None)  # "<>" alone leaves no name
+    if owner is None:
+        raise SignInRefused("the token has neither a name nor a subject (sub) that can be shown")
     had = frozenset(values)
     roles = set_of(role for role, wanted in settings.roles if not had.isdisjoint(wanted))
     return SignedIn(owner, () if mistake_in(roles) else roles, float(claims["exp"]))

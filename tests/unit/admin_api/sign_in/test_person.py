@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from admin_api.sign_in.person import ClaimLink, claim_at, link_of, person_of, values_in
+from admin_api.sign_in.refusal import SignInRefused
 from resolver.config.settings import OidcSettings
 
 SETTINGS = OidcSettings(
@@ -48,6 +49,11 @@ def test_roles_are_those_whose_values_the_claim_has_exactly(values: list[str], r
 )
 def test_a_name_that_shows_nothing_gives_way_to_the_next(claims: dict[str, Any], name: str) -> None:
     assert person_of({**claims, "sub": "248", "exp": 1}, [], SETTINGS).name == name
+
+
+def test_who_has_no_name_that_can_be_shown_is_refused() -> None:
+    with pytest.raises(SignInRefused, match="neither a name nor a subject"):
+        person_of({"name": "<", "sub": "<>", "exp": 1}, [], SETTINGS)
 
 
 def test_roles_may_stand_deeper_in_a_claim() -> None:

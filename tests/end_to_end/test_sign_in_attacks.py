@@ -6,6 +6,7 @@ import http.client
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.conftest import OFFICE
 from tests.support.api import Api
 from tests.support.moatdns import Moatdns
 from tests.support.openid import OpenIdProvider
-from tests.support.programs import free_port
+from tests.support.programs import free_port, wait_until
 from tests.support.signing_in import Traveller
 
 ADA = "248289"
@@ -99,17 +100,38 @@ def test_people_come_in_while_strangers_begin_sign_ins_without_end(traveller: Tr
     assert traveller.come_back(traveller.consent(address, ADA), cookie).session is not None
 
 
-def test_codes_that_are_guessed_are_asked_for_seldom(traveller: Traveller, provider: OpenIdProvider) -> None:
-    address, cookie = traveller.go()
+def test_codes_that_are_guessed_are_asked_for_seldom_and_people_come_in_meanwhile(
+    traveller: Traveller, provider: OpenIdProvider
+) -> None:
+    stranger = replace(traveller, address="127.0.0.2")
+    address, cookie = stranger.go()
     state = address.partition("state=")[2].partition("&")[0]
     before = provider.asked.count("/oauth2/token")
     began = time.monotonic()
-    found = [traveller.come_back(f"/login/oidc/back?state={state}&code=guess", cookie).status for _ in range(60)]
-    assert found[:10] == [401] * 10
-    assert set(found[10:]) == {429}
+    found = [stranger.come_back(f"/login/oidc/back?state={state}&code=guess", cookie).status for _ in range(60)]
+    assert found == [401] * 10 + [429] * 50
     seconds = time.monotonic() - began
     assert provider.asked.count("/oauth2/token") - before <= 10 + 10 * (seconds + 1)
     assert traveller.sign_in(ADA).session is not None
+    wait_until(lambda: stranger.sign_in(ADA).session, "who shares the stranger's address comes in, too")
+
+
+def test_a_forged_expired_or_foreign_jwt_calls_nothing(at_work: Moatdns, provider: OpenIdProvider) -> None:
+    groups = {"groups": ["dns-admins"]}
+    assert Api(at_work.admin_port, provider.jwt(**groups)).call("GET", "tokens").status == 200
+    for wrong in (
+        provider.jwt(**groups, key=STRANGE),
+        provider.jwt(**groups, exp=int(time.time()) - 61),
+        provider.jwt(**groups, aud="moatdns"),
+        provider.jwt(**groups, iss="https://login.other.example"),
+        provider.jwt(**groups, nonce="of an ID token"),
+        provider.jwt(**groups, header={"alg": "RS256", "typ": "logout+jwt"}),
+    ):
+        reply = Api(at_work.admin_port, wrong).call("GET", "tokens")
+        assert (reply.status, reply.headers["www-authenticate"]) == (
+            401,
+            'Bearer realm="moatdns", error="invalid_token"',
+        )
 
 
 def test_a_way_back_of_anothers_making_ends_no_sign_in(traveller: Traveller) -> None:

@@ -29,10 +29,11 @@ class Traveller:
     port: int
     provider: OpenIdProvider
     tls: ssl.SSLContext | None = None  # that trusts the provider
+    address: str = "127.0.0.1"  # that it comes from
 
     def go(self) -> tuple[str, str]:
         """Begin; gives the provider's address and the Cookie header that goes with the way back."""
-        reply, _ = _asked(http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS), "GET", "/login/oidc")
+        reply, _ = _asked(self._server(), "GET", "/login/oidc")
         assert reply.status == 303, reply.status
         return reply.headers["Location"], _cookie_of(reply, _FLOW_COOKIE) or ""
 
@@ -51,8 +52,7 @@ class Traveller:
 
     def come_back(self, path: str, cookie: str) -> Came:
         """Go on to the server."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS)
-        reply, text = _asked(connection, "GET", path, None, Cookie=cookie)
+        reply, text = _asked(self._server(), "GET", path, None, Cookie=cookie)
         return Came(reply.status, text, _cookie_of(reply, "moatdns"))
 
     def sign_in(self, subject: str) -> Came:
@@ -62,8 +62,10 @@ class Traveller:
 
     def page(self, path: str, session: str) -> int:
         """The status of a page in a session."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS)
-        return _asked(connection, "GET", path, None, Cookie=session)[0].status
+        return _asked(self._server(), "GET", path, None, Cookie=session)[0].status
+
+    def _server(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS, source_address=(self.address, 0))
 
 
 def _asked(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from admin_api.persons import is_same_person
 from admin_api.sign_in.person import ClaimLink, claim_at, link_of, person_of, values_in
 from admin_api.sign_in.refusal import SignInRefused
 from resolver.config.settings import OidcSettings
@@ -49,6 +50,20 @@ def test_roles_are_those_whose_values_the_claim_has_exactly(values: list[str], r
 )
 def test_a_name_that_shows_nothing_gives_way_to_the_next(claims: dict[str, Any], name: str) -> None:
     assert person_of({**claims, "sub": "248", "exp": 1}, [], SETTINGS).name == name
+
+
+def test_a_person_is_known_by_all_names_of_the_claims() -> None:
+    claims = {
+        "sub": "1",
+        "exp": 1,
+        "name": "Ada L.",
+        "preferred_username": "ada",
+        "email": "a@b.example",
+        "upn": "a@c.example",
+    }
+    owner = person_of(claims, [], SETTINGS).owner
+    assert owner == "Ada L. <https://i.example 1; ada; a@b.example; a@c.example>"
+    assert all(is_same_person(owner, name) for name in ("ada l.", "Ada", "A@B.example", "a@c.example"))
 
 
 def test_who_has_no_name_that_can_be_shown_is_refused() -> None:

@@ -201,6 +201,7 @@ class Control:
             tasks.create_task(keepers.subjects.run())
             tasks.create_task(keepers.deliveries.run())
             tasks.create_task(keepers.watcher.run())
+            tasks.create_task(keepers.retention.run())
             tasks.create_task(keepers.config_policy.run())
             tasks.create_task(keepers.config_told.run())
             await keepers.config_policy.tried.wait()  # without the config's part, the store's policy is not whole

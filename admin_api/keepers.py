@@ -25,6 +25,7 @@ from admin_api.outbox.receivers import Outbox
 from admin_api.outbox.watching import Watcher
 from admin_api.policy_file.plans import Plans
 from admin_api.query_log.unreadable import UnreadableBlocks
+from admin_api.retention import RetentionKeeper
 from admin_api.signed.signer import Signer
 from admin_api.sinks.sinks import LogSinks
 from admin_api.statistics.service import StatisticsService
@@ -74,16 +75,17 @@ class Keepers:
         self.sinks = LogSinks(settings, access, log)
         self.audit_retention = AuditRetention(
             *(access, self.signing, log),
-            days=settings.audit_days,
+            days=settings.retention.audit_days,
             trouble=lambda: self.heads.trouble,
             sent=self.sinks.audit_sent,
         )
         self.upstreams = UpstreamWatch(channel, access, self.outbox, log)
         self.watcher = Watcher(access, self.outbox, self.troubles)
-        days = settings.lease_history_days
+        days = settings.retention.lease_history_days
         self.subjects = SubjectKeeper(
             access, state_dir, channel.use_subjects, log, history_days=days, outbox=self.outbox
         )
+        self.retention = RetentionKeeper(access, settings.retention, log)
         self.restored = RestoredWatch(access, self.subjects.reload, log)
         self.erasures = ClientErasures(access, state_dir, log, most=settings.most_erasures)
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
@@ -98,7 +100,7 @@ class Keepers:
         )
         self.recorder = Recorder(
             *(access, self.policy, channel.status, self.troubles, self._versions),
-            keeps_days=settings.evidence_days,
+            keeps_days=settings.retention.evidence_days,
         )
         self.statistics = StatisticsService(access, settings, log, self._all_gauges, own_counts=self._own_counts)
         self.weekly = WeeklySummary(access, self.outbox, self.statistics, self.troubles)

@@ -68,11 +68,15 @@ def blind_spots(
 
 
 def _retention(settings: ControlSettings, period: Period) -> Iterator[str]:
+    kept = settings.retention
     for what, days, so in (
-        ("the lease history is", settings.lease_history_days, "leases into exempt groups before are not listed"),
-        ("the query log is", settings.retention_days if settings.query_log else 0, "single queries before are gone"),
-        ("counts are", settings.days_days if settings.statistics else 0, "uses and hits before are not counted"),
+        ("the lease history is", kept.lease_history_days, "leases into exempt groups before are not listed"),
+        ("ended exemptions are", kept.exemptions_days, "exemptions that had ended before are not listed"),
+        ("the query log is", kept.query_log_days if settings.query_log else 0, "single queries before are gone"),
+        ("counts are", kept.statistics_days if settings.statistics else 0, "uses and hits before are not counted"),
     ):
+        if not days:
+            continue
         kept_from = period.now - timedelta(days=days)
-        if days and kept_from > period.start:
+        if kept_from > period.start:
             yield f"{what} kept for {days} days, since {iso_text(kept_from)}: {so}"

@@ -89,7 +89,7 @@ def _counts(order: MakeEvidence) -> UseCounts | None:
     if order.uses is None:
         return None
     by_id = {name: Use(use.count, datetime.fromisoformat(use.last_at)) for name, use in order.uses.items()}
-    kept_since = datetime.fromisoformat(order.now) - timedelta(days=order.settings.days_days)
+    kept_since = datetime.fromisoformat(order.now) - timedelta(days=order.settings.retention.statistics_days)
     return UseCounts(by_id, kept_since, is_whole=OTHER not in by_id)
 
 

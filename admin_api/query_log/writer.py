@@ -212,7 +212,7 @@ class QueryLogWriter:
 
         These may hold what was erased: of a process that was killed, or because a reader was in the way.
         """
-        oldest = files.day_of(time.time() - (self._settings.retention_days - 1) * 86400)
+        oldest = files.day_of(time.time() - (self._settings.retention.query_log_days - 1) * 86400)
         days = files.days(self._folder)
         most = self._settings.max_mib << 20
         total = 0

@@ -56,7 +56,11 @@ class StatisticsService:
         self._clock = clock
         self._folder = Folder(Path(settings.state_dir) / COUNTERS, log, settings.most_identity_keys)
         self._most_of_people = settings.most_identity_keys
-        self._days = {MINUTE: settings.minutes_days, HOUR: settings.hours_days, DAY: settings.days_days}
+        self._days = {
+            MINUTE: settings.retention.statistics_minutes_days,
+            HOUR: settings.retention.statistics_hours_days,
+            DAY: settings.retention.statistics_days,
+        }
         self._hides_clients = settings.clients == "hidden"
         self._folding = asyncio.Lock()
         self._begun = 0  # folds

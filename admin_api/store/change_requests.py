@@ -246,6 +246,14 @@ async def tidy(change: Change) -> None:
     await conn.execute(delete(change_requests).where(c.status != "pending", c.id.not_in(kept)))
 
 
+async def forget_decided(conn: AsyncConnection, before: datetime, most: int) -> int:
+    """Remove so many that were decided before a time; gives how many there were."""
+    c = change_requests.c
+    numbers = (await conn.scalars(select(c.id).where(c.status != "pending", c.decided_at < before).limit(most))).all()
+    await conn.execute(delete(change_requests).where(c.id.in_(numbers)))
+    return len(numbers)
+
+
 def facts_of(row: ChangeRequestRow) -> dict[str, object]:
     """Facts of a change request for a webhook."""
     return {**row.plain(), "requested_at": row.created_at.isoformat()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypedDict
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy import update as update_table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -247,6 +247,16 @@ async def suspensions(conn: AsyncConnection, end: datetime) -> dict[str, list[Ev
     for row in await conn.execute(query):
         found.setdefault(row.exemption_id, []).append(EventRow(*row[1:]))
     return found
+
+
+async def forget_ended(conn: AsyncConnection, before: datetime, most: int) -> int:
+    """Remove so many exemptions that ended before a time, with their events; gives how many there were."""
+    c, e = exemptions.c, exemption_events.c
+    old = select(c.id).where(~_IS_OPEN, func.coalesce(c.ended_at, c.expires_at) < before).limit(most)
+    numbers = (await conn.scalars(old)).all()
+    await conn.execute(delete(exemption_events).where(e.exemption_id.in_(numbers)))
+    await conn.execute(delete(exemptions).where(c.id.in_(numbers)))
+    return len(numbers)
 
 
 async def active_at(conn: AsyncConnection, at: datetime) -> list[ExemptionRow]:

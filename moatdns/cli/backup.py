@@ -163,7 +163,7 @@ def _restore(source: BackupSource, config: str | None, kept: _KeptHeads, *, repl
                 actor=ACTOR,
                 by=who_runs_this(),
                 heads=heads,
-                retention_days=loaded.query_log.retention_days,
+                retention_days=loaded.kept.query_log_days,
                 catalogue=load_catalogue(),
                 erasures=erasures,
             )
@@ -195,7 +195,7 @@ def _lines_of(done: restoring.RestoreDone, loaded: Config) -> list[str]:
     if done.trouble:
         lines.append(f"the audit trail was not whole when it was saved: {done.trouble}")
     if done.old_days:
-        lines.append(f"{done.old_days} days of the query log are older than query_log.retention_days, and stay away")
+        lines.append(f"{done.old_days} days of the query log are older than retention.query_log_days, and stay away")
     lines.append(
         f"suspended until you confirm or revoke them: {counts.tokens} tokens, {counts.exemptions} exemptions; ended: "
         f"{counts.ended_pauses} pauses, {counts.ended_requests} requests, {counts.ended_leases} leases"

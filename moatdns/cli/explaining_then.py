@@ -51,7 +51,7 @@ def explained_then(config: Config, asked: AskedThen) -> ExplainedThen:
             runs = await periods.periods_touching(connection, asked.at, datetime.now(UTC))
         # Whether the last run goes on is not known here; what it had in force counts up to its last sign of life.
         started = runs[-1].started if runs and runs[-1].how is None else asked.at
-        days = settings.lease_history_days
+        days = settings.retention.lease_history_days
         return await explained_at(store, catalogue, now, access, asked, started=started, lease_days=days)
 
     try:

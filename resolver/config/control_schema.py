@@ -119,8 +119,8 @@ class QueryLogSection(Section):
     """Keep a query log."""
     what: Annotated[Literal["hits", "all"], fields.one_of("hits", "all")] = "hits"
     """'hits': only queries that a rule matched; 'all': every query."""
-    retention_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = 30
-    """Days that the log is kept; then a day's file is removed."""
+    retention_days: Annotated[int, Field(ge=1, le=3660), NUMBER] | None = None
+    """Older name of retention.query_log_days."""
     max_mib: Annotated[int, Field(ge=1, le=1 << 20), NUMBER] = 512
     """Disk limit of the log, in MiB; the oldest days are removed first."""
     most_erasures: Annotated[int, Field(ge=1_000, le=10_000_000), NUMBER] = 100_000
@@ -148,12 +148,12 @@ class StatisticsSection(Section):
 
     enabled: Switch = True
     """Count by service, list, name, group and client."""
-    minutes_days: Annotated[int, Field(ge=1, le=31), NUMBER] = 2
-    """Days for which counts are kept by the minute."""
-    hours_days: Annotated[int, Field(ge=2, le=3660), NUMBER] = 92
-    """Days for which counts are kept by the hour."""
-    days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] = 1830
-    """Days for which counts are kept by the day."""
+    minutes_days: Annotated[int, Field(ge=1, le=31), NUMBER] | None = None
+    """Older name of retention.statistics_minutes_days."""
+    hours_days: Annotated[int, Field(ge=2, le=3660), NUMBER] | None = None
+    """Older name of retention.statistics_hours_days."""
+    days_days: Annotated[int, Field(ge=31, le=36600), NUMBER] | None = None
+    """Older name of retention.statistics_days."""
     most_identity_keys: Annotated[int, Field(ge=100, le=1_000_000), NUMBER] = 10_000
     """People, and pairs of person and vendor, counted apart in one minute, hour or day; the others are 'other'."""
 
@@ -194,15 +194,8 @@ class AuditSection(Section):
     'unix:/dev/log'. `log_sinks` can do more."""
     signing_key: Annotated[str, fields.reading(_read_key_file)] | None = None
     """'file:PATH' of the key that signs evidence and audit heads; null: one is made in state_dir (signing.key)."""
-    evidence_days: Annotated[int, Field(ge=1, le=36600), NUMBER] = 800
-    """Days that records of runs, troubles and policies in force are kept."""
-
-
-class RetentionSection(Section):
-    """Days that data is kept."""
-
-    audit_days: Annotated[int, Field(ge=30, le=36600), NUMBER] | None = None
-    """Days that rows of the audit trail are kept; then they are removed, up to a signed checkpoint. null: for ever."""
+    evidence_days: Annotated[int, Field(ge=1, le=36600), NUMBER] | None = None
+    """Older name of retention.evidence_days."""
 
 
 class LeasesSection(Section):
@@ -212,8 +205,8 @@ class LeasesSection(Section):
     """Maximum number of leased addresses."""
     longest_seconds: Annotated[int, Field(ge=1, le=366 * 86400), NUMBER] = 7 * 86400
     """Maximum duration of a lease without renewal, in seconds."""
-    history_days: Annotated[int, Field(ge=1, le=3660), NUMBER] = 90
-    """Days that the lease history is kept."""
+    history_days: Annotated[int, Field(ge=1, le=3660), NUMBER] | None = None
+    """Older name of retention.lease_history_days."""
 
 
 class SubscriptionsSection(Section):

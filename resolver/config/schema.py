@@ -27,7 +27,6 @@ from resolver.config.control_schema import (
     AuditSection,
     LeasesSection,
     QueryLogSection,
-    RetentionSection,
     StatisticsSection,
     StoreSection,
     SubscriptionsSection,
@@ -41,6 +40,7 @@ from resolver.config.log_sink_schema import LogSinkSection, sinks_that_clash
 from resolver.config.login_schema import LoginSection
 from resolver.config.mail_schema import MailSection
 from resolver.config.policy_schema import Policy
+from resolver.config.retention_schema import OLDER_NAMES, RetentionSection, contradictions, retention_of
 from resolver.config.section import Section
 from resolver.config.unlisted_schema import UnlistedSection
 
@@ -77,9 +77,9 @@ class Config(Section):
     statistics: StatisticsSection = StatisticsSection()
     query_log: QueryLogSection = QueryLogSection()
     subscriptions: SubscriptionsSection = SubscriptionsSection()
+    retention: RetentionSection = RetentionSection()
     leases: LeasesSection = LeasesSection()
     audit: AuditSection = AuditSection()
-    retention: RetentionSection = RetentionSection()
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = ()
     """Receivers of events; see docs/webhooks.md."""
     log_sinks: Annotated[tuple[LogSinkSection, ...], Field(max_length=10)] = ()
@@ -131,6 +131,21 @@ class Config(Section):
         found = sinks_that_clash(self.log_sinks, self.audit.syslog, is_logged=self.query_log.enabled)
         fields.raise_mistakes([fields.mistake(why, None, "log_sinks", *path) for path, why in found])
         return self
+
+    @model_validator(mode="after")
+    def _retention_is_said_once(self) -> Config:
+        found = contradictions(self.retention, self._older_retention)
+        fields.raise_mistakes([fields.mistake(why, days, section, key) for section, key, days, why in found])
+        return self
+
+    @property
+    def _older_retention(self) -> dict[tuple[str, str], int | None]:
+        return {(section, key): getattr(getattr(self, section), key) for section, key, _ in OLDER_NAMES}
+
+    @property
+    def kept(self) -> RetentionSection:
+        """The days for which each kind of data is kept, by whatever name the file has them."""
+        return retention_of(self.retention, self._older_retention)
 
     @property
     def source(self) -> Path | None:

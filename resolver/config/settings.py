@@ -313,6 +313,21 @@ class OidcSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """Days for which each kind of data is kept; None: what is not bounded by age."""
+
+    query_log_days: int = 30
+    statistics_minutes_days: int = 2
+    statistics_hours_days: int = 92
+    statistics_days: int = 1830
+    lease_history_days: int = 90
+    exemptions_days: int | None = None
+    change_requests_days: int | None = None
+    evidence_days: int = 800
+    audit_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """All that the control process takes from the config, beside the policy and what it shares with the workers."""
 
@@ -329,12 +344,8 @@ class ControlSettings:
     most_local_names: int = 5_000  # that the API makes
     plan_seconds: int = 45
     statistics: bool = True
-    minutes_days: int = 2
-    hours_days: int = 92
-    days_days: int = 1830
     most_identity_keys: int = 10_000
     query_log: bool = True
-    retention_days: int = 30
     max_mib: int = 512
     most_erasures: int = 100_000
     clients: str = "full"  # full, network, pseudonym or hidden
@@ -352,11 +363,9 @@ class ControlSettings:
     change_request_seconds: int = 7 * 86400
     most_leases: int = 100_000
     longest_lease_seconds: int = 7 * 86400
-    lease_history_days: int = 90
+    retention: Retention = Retention()
     log_sinks: tuple[LogSinkSettings, ...] = ()
     signing_key: str | None = None  # file:PATH; None: made in state_dir
-    evidence_days: int = 800
-    audit_days: int | None = None  # None: rows of the audit trail are kept for ever
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     mail: MailSettings | None = None
     oidc: OidcSettings | None = None

@@ -86,7 +86,7 @@ async def _at(call: Call, at: datetime, name: bytes) -> ApiReply:
         raise BadRequest(503, "no policy is in force yet", Retry_After="1")
     asked = AskedThen(at, name, query.client, query.client_name, query.type)
     now = InForce(keeper.snapshot, keeper.revision, context.subjects.subjects)
-    days = context.settings.lease_history_days
+    days = context.settings.retention.lease_history_days
     started = datetime.fromtimestamp(context.began, UTC)
     async with context.plans.turn():
         then = await explained_at(

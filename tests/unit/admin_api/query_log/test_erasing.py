@@ -18,7 +18,7 @@ from admin_api.query_log.day_blocks import DayBlocks
 from admin_api.query_log.erasing import ErasureUnfinished, QueryLogEnded
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import QueryLogWriter
-from resolver.config.settings import ControlSettings
+from resolver.config.settings import ControlSettings, Retention
 from resolver.telemetry.log import make_log
 from resolver.telemetry.query_block_lines import BlockClient
 from tests.support.log_blocks import BlockMaker, add_rows
@@ -141,7 +141,7 @@ async def test_files_that_were_set_aside_or_cannot_be_read_go_with_the_person_an
     (erased.folder / "2026-01-01.damaged-wal").write_bytes(SECRET)
     broken = files.path_of(erased.folder, files.day_of(NOW - 86_400))
     broken.write_bytes(b"no database, but " + SECRET * 100)
-    writer = erased.started(retention_days=10_000)
+    writer = erased.started(retention=Retention(query_log_days=10_000))
     assert await writer.take_out(is_theirs) == 10
     await writer.close()
     assert not erased.is_legible

@@ -20,7 +20,7 @@ import pytest
 from admin_api.query_log import files
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.writer import COMMIT_SECONDS, QueryLogWriter
-from resolver.config.settings import ControlSettings
+from resolver.config.settings import ControlSettings, Retention
 from resolver.telemetry.log import make_log
 from resolver.telemetry.query_block_reading import QueryBlock, read_header
 from resolver.telemetry.query_blocks import LogFacts, log_facts, pack
@@ -214,7 +214,7 @@ async def test_old_days_and_too_much_go_the_oldest_first(tmp_path: Path) -> None
     old = Logged(tmp_path)
     old.writer.start()
     await old.write(*(event(number, at=NOW - number * 86_400) for number in range(6)))
-    new = Logged(tmp_path, retention_days=3)
+    new = Logged(tmp_path, retention=Retention(query_log_days=3))
     new.writer.start()
     await new.write(event(0))
     new.writer._tidy()

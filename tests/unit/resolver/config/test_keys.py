@@ -79,15 +79,15 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         "store": {"url": None},
         "statistics": {
             "enabled": True,
-            "minutes_days": 2,
-            "hours_days": 92,
-            "days_days": 1830,
+            "minutes_days": None,
+            "hours_days": None,
+            "days_days": None,
             "most_identity_keys": 10_000,
         },
         "query_log": {
             "enabled": True,
             "what": "hits",
-            "retention_days": 30,
+            "retention_days": None,
             "max_mib": 512,
             "most_erasures": 100_000,
             "clients": "full",
@@ -96,9 +96,19 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "pseudonyms_found_by": "nobody",
         },
         "subscriptions": {"max_mib": 64, "timeout_seconds": 120},
-        "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": 90},
-        "audit": {"syslog": None, "signing_key": None, "evidence_days": 800},
-        "retention": {"audit_days": None},
+        "retention": {
+            "query_log_days": 30,
+            "statistics_minutes_days": 2,
+            "statistics_hours_days": 92,
+            "statistics_days": 1830,
+            "lease_history_days": 90,
+            "exemptions_days": None,
+            "change_requests_days": None,
+            "evidence_days": 800,
+            "audit_days": None,
+        },
+        "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": None},
+        "audit": {"syslog": None, "signing_key": None, "evidence_days": None},
         "webhooks": [],
         "log_sinks": [],
         "mail": {
@@ -262,14 +272,14 @@ ENDPOINT = (
             "12: 3",
             "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
-            "statistics, query_log, subscriptions, leases, audit, retention, webhooks, log_sinks, mail, login, "
+            "statistics, query_log, subscriptions, retention, leases, audit, webhooks, log_sinks, mail, login, "
             "block_page, unlisted, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
-            "statistics, query_log, subscriptions, leases, audit, retention, webhooks, log_sinks, mail, login, "
+            "statistics, query_log, subscriptions, retention, leases, audit, webhooks, log_sinks, mail, login, "
             "block_page, unlisted, policy",
         ),
         # shapes

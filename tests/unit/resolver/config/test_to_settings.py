@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from resolver.config.settings import (
     Identity,
     Limits,
     RateLimits,
+    Retention,
     TelemetrySettings,
     TrustedProxy,
     UpstreamOptions,
@@ -294,3 +296,30 @@ def test_where_each_proxy_has_its_sources_there_is_nothing_to_note(load: Load) -
 def test_what_is_wrong_with_a_proxy_is_told_at_its_place(problems: Problems, entry: str, said: str) -> None:
     (problem,) = problems(f"clients: {{trusted_proxies: [{entry}]}}")
     assert f"clients.trusted_proxies{said}" in problem
+
+
+OLDER = [
+    ("query_log: {retention_days: 7}", "query_log_days"),
+    ("statistics: {minutes_days: 7}", "statistics_minutes_days"),
+    ("statistics: {hours_days: 7}", "statistics_hours_days"),
+    ("statistics: {days_days: 77}", "statistics_days"),
+    ("leases: {history_days: 7}", "lease_history_days"),
+    ("audit: {evidence_days: 7}", "evidence_days"),
+]
+
+
+@pytest.mark.parametrize(("older", "key"), OLDER)
+def test_an_older_name_of_a_retention_goes_on_to_count(load: Load, problems: Problems, older: str, key: str) -> None:
+    days = 77 if "77" in older else 7
+    for text in (older, f"{older}\nretention: {{{key}: {days}}}"):
+        assert asdict(control_settings(load(text)).retention) == {**asdict(Retention()), key: days}
+    (problem,) = problems(f"{older}\nretention: {{{key}: 31}}")
+    assert problem.startswith("1: ")
+    assert f"is {days}, and retention.{key}, which is its newer name, 31: keep that one" in problem
+
+
+def test_retention_has_the_same_defaults_wherever_it_stands(load: Load) -> None:
+    assert control_settings(load("")).retention == Retention()
+    given = "retention: {exemptions_days: 400, change_requests_days: 90, query_log_days: 5}"
+    found = control_settings(load(given)).retention
+    assert (found.exemptions_days, found.change_requests_days, found.query_log_days) == (400, 90, 5)

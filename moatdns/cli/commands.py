@@ -28,6 +28,7 @@ _COMMANDS: Final = {  # with their modules, and their help, for the list of all
     "firewall": ("firewall", "Print firewall rules that close ports 53 and 853 to all but this resolver."),
     "schema": ("at_hand", "Print the JSON Schema of the config file; always JSON."),
     "login-link": ("login_link", "Print a link that signs in to the web pages once, within ten minutes."),
+    "privacy": ("privacy", "Tell what this installation stores of people: where, how long, who sees it."),
     "healthcheck": (
         "health",
         "Ask the running resolver a question that it answers itself: exit 0 if it does, else 1.",

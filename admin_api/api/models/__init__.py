@@ -37,6 +37,7 @@ from admin_api.api.models.policy import (
     PlanBody, PlanQuery, PlanReply, PlannedItem, PolicyBody, PolicyReply, ReplayItem, ReplayReply, RevisionItem,
     Revisions, RollbackBody, SomeRules,
 )
+from admin_api.api.models.privacy import PrivacyReply, Receiver, StoredKind
 from admin_api.api.models.queries import EraseBody, ErasedQueries, Log, LogItem, LogQuery
 from admin_api.api.models.reports import ExemptionReport, ExemptionUse, PersonUse, ReportQuery, UsageQuery, UsageReport
 from admin_api.api.models.restored import ConfirmBody, Confirmed, Restored, RestoredOpening

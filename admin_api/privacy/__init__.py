@@ -1,0 +1,1 @@
+"""Privacy: what this installation stores of people and clients, where, for how long, and where it leaves to."""

@@ -72,10 +72,10 @@ def _always(sentence: str) -> Callable[[object], str]:
     return lambda _: sentence
 
 
-def _for_days(key: str, what: str = "") -> Callable[[Retention], str]:
+def _for_days(key: str, what: str = "", else_: str = "for ever") -> Callable[[Retention], str]:
     def told(kept: Retention) -> str:
         days = getattr(kept, key)
-        return f"{days} days (retention.{key}){what}" if days is not None else f"for ever (retention.{key})"
+        return f"{days} days (retention.{key}){what}" if days is not None else f"{else_} (retention.{key})"
 
     return told
 
@@ -155,7 +155,9 @@ KINDS: Final[tuple[DataKind, ...]] = (
     DataKind(
         "change requests",
         _always("changes that wait for another owner, or were decided: who asked, who decided, what"),
-        _for_days("change_requests_days", " after they were decided; at most 1,000"),
+        _for_days(
+            "change_requests_days", " after they were decided; at most 1,000", "the newest 1,000 that are decided"
+        ),
         ("GET /change-requests", "GET /change-requests/{id}"),
         ("retention.change_requests_days",),
         table=tables.change_requests,

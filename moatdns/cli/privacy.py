@@ -1,4 +1,4 @@
-"""What this installation stores of people, in words. It calls the admin API of a running server."""
+"""Print what this installation stores of people, in words. It calls the admin API of a running server."""
 
 from __future__ import annotations
 

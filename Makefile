@@ -55,7 +55,8 @@ test-pages: machine $(VENV)/.installed-dev
 test-faults: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) $(FAULTS)
 
-# Beside unbound, dnsdist, Knot Resolver, NSD and Chromium's own resolver; VPN servers' hooks, units, the installation.
+# Beside unbound, dnsdist, Knot Resolver, NSD, Chromium's own resolver and schemathesis; VPN servers' hooks, units, the
+# installation.
 test-peers: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) $(PEERS)
 

@@ -119,7 +119,7 @@ _LONGEST = (
     "faults/test_store_lost.py",
     "faults/test_two_nodes.py",
     "faults/test_snapshots.py",
-    "end_to_end/test_api_description_holds.py",
+    "peers/test_api_description_holds.py",
     "end_to_end/test_upstreams.py",
     "end_to_end/test_edns.py",
     "end_to_end/test_statistics.py",

@@ -74,3 +74,59 @@ def test_the_leases_of_wireguard_peers_follow_their_handshakes_and_the_interface
         ],
         "down": [[["DELETE", "10.9.0.4", "alice", {}]], ""],
     }
+
+
+def test_two_people_whose_wireguard_addresses_are_swapped_are_named_rightly_before_and_after(tmp_path: Path) -> None:
+    if not Path("/dev/net/tun").exists():
+        pytest.skip("there is no /dev/net/tun: wireguard-go cannot make a tunnel here")
+    ana, ben = "anastasia.delacruz@corp.example", "benedikt.okonkwo@corp.example"
+    told = rig("wireguard_people", tmp_path, "full", needs=("wg", "wireguard-go", "dig", "unbound"))
+    _hold_together(told, ana, ben, {ana: ("10.9.0.2", "10.9.0.3"), ben: ("10.9.0.3", "10.9.0.2")})
+    assert {row["user"]["name"] for row in told["sink"]} == {ana, ben}
+
+
+def test_with_pseudonyms_no_octet_of_two_peoples_names_is_in_log_statistics_and_exports(tmp_path: Path) -> None:
+    if not Path("/dev/net/tun").exists():
+        pytest.skip("there is no /dev/net/tun: wireguard-go cannot make a tunnel here")
+    told = rig("wireguard_people", tmp_path, "pseudonym", needs=("wg", "wireguard-go", "dig", "unbound"))
+    by_exempt = {row["identity"] for row in told["log"] if row["verdict"] == "exempt"}
+    (ana,) = by_exempt
+    (ben,) = {row["identity"] for row in told["log"]} - by_exempt
+    first, second = (
+        next(row["client"] for row in told["log"] if (row["identity"], row["name"]) == (who, "claude.ai"))
+        for who in (ben, ana)
+    )
+    assert first != second
+    _hold_together(told, ana, ben, {ana: (first, second), ben: (second, first)})
+    assert {row["user"]["hash"] for row in told["sink"]} == {ana, ben}
+    assert told["octets"] == []
+
+
+def _hold_together(told: dict[str, Any], ana: str, ben: str, addresses: dict[str, tuple[str, str]]) -> None:
+    """Log, sink, statistics, reports and the use of an exemption say of each query who asked it, and agree."""
+    blocked = "0.0.0.0"
+    answers = {"ana": ["192.0.2.1", blocked], "ben": [blocked, blocked]}
+    assert told["answers"] == {"before": answers, "after": answers}
+    asked = sorted(
+        (who, address, name, "exempt" if (who, name) == (ana, "claude.ai") else "block")
+        for who, both in addresses.items()
+        for address in both
+        for name in ("claude.ai", "chatgpt.com")
+    )
+    assert sorted((row["identity"], row["client"], row["name"], row["verdict"]) for row in told["log"]) == asked
+    rows = [
+        (row["user"], row["source"], row["dns"]["question"]["name"], row["event"]["action"]) for row in told["sink"]
+    ]
+    in_sink = [(*user.values(), source["address"], name, verdict) for user, source, name, verdict in rows]
+    assert sorted(in_sink) == asked
+    usage = {(one["identity"], one["vendor"]): (one["blocked"], one["exempted"]) for one in told["usage"]}
+    assert usage == {
+        (ana, "anthropic"): (0, 2),
+        (ana, "openai"): (2, 0),
+        (ben, "anthropic"): (2, 0),
+        (ben, "openai"): (2, 0),
+    }
+    assert {one["key"]: (one["blocked"], one["exempted"]) for one in told["top"]} == {ana: (2, 2), ben: (4, 0)}
+    assert told["uses"] == [[2, [{"identity": ana, "uses": 2}]]]
+    for name in (ana, ben):
+        assert name not in told["metrics"]

@@ -10,7 +10,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.deploy.rigs.net import cable, clients, ip
@@ -27,7 +27,7 @@ _ALICE = "10.9.0.2/32,fd00:9::2/128,192.168.77.0/24"
 
 def main(folder: Path) -> None:
     """The life of an interface, step by step."""
-    keys = {name: _key_pair(folder, name) for name in ("gateway", "alice", "bob")}
+    keys = {name: key_pair(folder, name) for name in ("gateway", "alice", "bob")}
     steps: dict[str, list[object]] = {}
     with LeaseApi() as api, clients() as inside:
         devices = f"{keys['alice']} alice staff\n{keys['bob']} bob\n"
@@ -40,28 +40,28 @@ def main(folder: Path) -> None:
             steps[name] = [api.calls[before:], ran.stderr]
 
         cable("net0", "eth0", f"{SERVER}/24", inside)
-        _run(*inside, program("ip"), "address", "add", "10.7.0.2/24", "dev", "eth0")
-        with _tunnel(GATEWAY_TUNNEL, []) as server, _tunnel(CLIENT_TUNNEL, inside):
+        run(*inside, program("ip"), "address", "add", "10.7.0.2/24", "dev", "eth0")
+        with tunnel(GATEWAY_TUNNEL, []) as server, tunnel(CLIENT_TUNNEL, inside):
             own = ["set", GATEWAY_TUNNEL, "listen-port", PORT, "private-key", str(folder / "gateway")]
             peers = ["peer", keys["alice"], "allowed-ips", _ALICE, "peer", keys["bob"], "allowed-ips", "10.9.0.3/32"]
-            _wg(*own, *peers)
+            wg(*own, *peers)
             ip("address", "add", "10.9.0.1/24", "dev", GATEWAY_TUNNEL)
             ip("link", "set", GATEWAY_TUNNEL, "up")
             step("up", "set", 0)
-            _run(*inside, program("ip"), "link", "set", CLIENT_TUNNEL, "up")
+            run(*inside, program("ip"), "link", "set", CLIENT_TUNNEL, "up")
             away = ["peer", keys["gateway"], "endpoint", f"{SERVER}:{PORT}", "allowed-ips", "10.9.0.0/24"]
-            _wg("set", CLIENT_TUNNEL, "private-key", str(folder / "alice"), *away, "persistent-keepalive", "1")
-            wait_until(lambda: _handshake(keys["alice"]) > 0, "alice's handshake")
+            wg("set", CLIENT_TUNNEL, "private-key", str(folder / "alice"), *away, "persistent-keepalive", "1")
+            wait_until(lambda: handshake(GATEWAY_TUNNEL, keys["alice"]) > 0, "alice's handshake")
             step("in use", "set", 1)
             step("again", "set", 0)
-            _wg("set", GATEWAY_TUNNEL, "peer", keys["alice"], "allowed-ips", "10.9.0.4/32")
+            wg("set", GATEWAY_TUNNEL, "peer", keys["alice"], "allowed-ips", "10.9.0.4/32")
             step("config changed", "set", 2)
             end(server)
             step("down", "end", 1)
     json.dump(steps, sys.stdout)
 
 
-def _key_pair(folder: Path, name: str) -> str:
+def key_pair(folder: Path, name: str) -> str:
     """Make a private key in a file; gives the public key."""
     key = subprocess.run([program("wg"), "genkey"], capture_output=True, check=True).stdout
     (folder / name).write_bytes(key)
@@ -70,24 +70,28 @@ def _key_pair(folder: Path, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _tunnel(name: str, inside: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def tunnel(name: str, inside: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """An interface of wireguard-go's, in the network that the words before its command lead to."""
     with ended(subprocess.Popen([*inside, program("wireguard-go"), "--foreground", name])) as process:
         wait_until(lambda: Path(f"/var/run/wireguard/{name}.sock").exists(), f"{name} is there")
         yield process
 
 
-def _handshake(key: str) -> int:
+def handshake(interface: str, key: str) -> int:
+    """When a peer's device shook hands last, in Unix seconds; 0 for never."""
     told = subprocess.run(
-        [program("wg"), "show", GATEWAY_TUNNEL, "latest-handshakes"], capture_output=True, text=True, check=True
+        [program("wg"), "show", interface, "latest-handshakes"], capture_output=True, text=True, check=True
     )
     return next(int(line.split()[1]) for line in told.stdout.splitlines() if line.startswith(key))
 
 
-def _wg(*words: str) -> None:
-    _run(program("wg"), *words)
+def wg(*words: str) -> None:
+    """The `wg` command, which must do it."""
+    run(program("wg"), *words)
 
 
-def _run(*words: str) -> None:
+def run(*words: str) -> None:
+    """A command, which must do it."""
     subprocess.run(words, check=True)
 
 

@@ -13,6 +13,7 @@ from admin_api.messages import Begin
 from admin_api.pages.site import add_pages
 from admin_api.query_log.gaps import log_lacks
 from admin_api.query_log.reader import QueryLogReader
+from admin_api.query_log.shown import Shown
 from resolver.answering.explaining import access_of
 from resolver.telemetry.log import Log
 
@@ -46,7 +47,11 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         plans=keepers.plans,
         subscriptions=keepers.subscriptions,
         statistics=keepers.statistics,
-        query_log=QueryLogReader(Path(settings.state_dir), unreadable=keepers.unreadable_blocks),
+        query_log=QueryLogReader(
+            Path(settings.state_dir),
+            unreadable=keepers.unreadable_blocks,
+            shown=Shown(settings.clients, settings.identities),
+        ),
         unreadable_blocks=keepers.unreadable_blocks,
         node=channel,
         current=keepers.catalogue,

@@ -16,6 +16,7 @@ from admin_api.query_log.block_search import Row
 from admin_api.query_log.cursors import START, marks_of, place_of, text_of
 from admin_api.query_log.log_filter import Aliases, LogFilter
 from admin_api.query_log.search import Search
+from admin_api.query_log.shown import Shown
 from admin_api.query_log.unreadable import UnreadableBlocks
 
 BUDGET_SECONDS: Final = 0.15
@@ -23,6 +24,7 @@ BUDGET_SECONDS: Final = 0.15
 
 _GRACE_SECONDS = 0.04  # then a search that is in the middle of something is told to stop, and not waited for
 _THREADS = 4
+_ALL: Final = Shown()
 _OFTEN_MISSING: Final = ("remark", "identity")
 
 
@@ -44,9 +46,15 @@ class QueryLogReader:
     """The query log below a state directory."""
 
     def __init__(
-        self, state_dir: Path, *, budget_seconds: float = BUDGET_SECONDS, unreadable: UnreadableBlocks | None = None
+        self,
+        state_dir: Path,
+        *,
+        budget_seconds: float = BUDGET_SECONDS,
+        unreadable: UnreadableBlocks | None = None,
+        shown: Shown = _ALL,
     ) -> None:
-        """`unreadable` is told of blocks that are passed over."""
+        """`unreadable` is told of blocks that are passed over; `shown` says whom rows tell of."""
+        self._shown = shown
         self._folder = state_dir / files.FOLDER
         self._budget_seconds = budget_seconds
         self.unreadable = UnreadableBlocks() if unreadable is None else unreadable
@@ -70,17 +78,22 @@ class QueryLogReader:
         With `after` (`newest` of an earlier page), only what was written since. A page and all that follow it by
         `next` have each such row once. Raises BadCursor, BadAfter.
         """
-        wanted = LogFilter(filters, _seconds(start), _seconds(end), marks_of(after), aliases or {})
-        search = Search(self._folder, wanted, place_of(cursor), limit, self.unreadable.note)
+        marks, begin = marks_of(after), place_of(cursor)
+        sought = self._shown.sought(filters, aliases or {})
+        if sought is None:
+            return LogPage([], None, None, after if begin == START else None)
+        filters, aliases = sought
+        wanted = LogFilter(filters, _seconds(start), _seconds(end), marks, aliases)
+        search = Search(self._folder, wanted, begin, limit, self.unreadable.note)
         await self._run(search)
         count, place, searched_to = search.found
         rows = sorted(search.rows[:count], key=lambda row: float(row[0]), reverse=True)
         newest = None if search.newest is None else text_of(search.newest)
         return LogPage(
-            [_item(row) for row in rows],
+            [_item(row, self._shown) for row in rows],
             None if place is None else text_of(place),
             None if place is None or searched_to is None else datetime.fromtimestamp(searched_to, UTC),
-            newest or (after if place_of(cursor) == START else None),
+            newest or (after if begin == START else None),
         )
 
     async def _run(self, search: Search) -> None:
@@ -100,8 +113,10 @@ def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def _item(row: Row) -> Mapping[str, object]:
+def _item(row: Row, shown: Shown) -> Mapping[str, object]:
     item = dict(zip(files.FOUND, row, strict=True))
+    item["client"] = shown.address(item["client"] or "") or None
+    item["identity"] = shown.identity(item["identity"])
     at = datetime.fromtimestamp(item.pop("at"), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for name in _OFTEN_MISSING:
         if item[name] is None:

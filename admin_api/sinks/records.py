@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Final, Protocol
 
+from admin_api.query_log.shown import Shown
 from admin_api.sinks import ecs
 from admin_api.sinks.moments import Stamps
 from admin_api.sinks.rows import AUDIT, QUERY, SinkRow
@@ -21,6 +22,7 @@ from resolver.telemetry.query_block_reading import QueryBlock
 from resolver.telemetry.query_blocks import FACTS
 
 _VERDICT: Final = FACTS.index("verdict")
+_ALL: Final = Shown()
 _GAP: Final = "\0"  # no name of the log holds it, as JSON has it
 _MOST_REMEMBERED: Final = 10_000  # facts: many blocks have the same
 _NANOSECONDS: Final = 1_000_000
@@ -114,9 +116,13 @@ class SplunkFormat(EcsFormat):
 
 
 class Records:
-    """Maker of rows in one format. `host` is this machine's name, by which ids differ from other nodes'."""
+    """Maker of rows in one format. `host` is this machine's name, by which ids differ from other nodes'.
 
-    def __init__(self, form: str, host: str) -> None:
+    `shown` says whom they tell of.
+    """
+
+    def __init__(self, form: str, host: str, shown: Shown = _ALL) -> None:
+        self._shown = shown
         makers: dict[str, QueryFormat] = {
             "ecs": EcsFormat(host),
             "plain": PlainFormat(),
@@ -130,7 +136,7 @@ class Records:
     def queries(self, block: QueryBlock, places: Sequence[int], base: int) -> list[SinkRow]:
         """The rows at some places of a block, whose ids are above `base`. Raises BlockError."""
         columns, moments, durations = block.columns(), block.moments(), block.durations()
-        names, clients = block.names(), list(map(self._format.client, block.clients()))
+        names, clients = block.names(), [self._format.client(self._shown.client(one)) for one in block.clients()]
         facts = [self._pieces(tuple(each)) for each in block.facts()]
         of_names: dict[int, str] = {}
         put, stamp_of, host = self._format.put, self._stamps.of, self._host

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.query_log import files
+from admin_api.query_log.shown import Shown
 from admin_api.sinks.audit_feed import AuditFeed
 from admin_api.sinks.filtering import SinkFilter
 from admin_api.sinks.http import HttpOutlet
@@ -45,6 +46,7 @@ class LogSinks:
         self._access = access
         self._log = log
         self._host = socket.gethostname() or "-"
+        self._shown = Shown(settings.clients, settings.identities)
         self._thread = ThreadPoolExecutor(1, "log sinks")
         self._audit_feeds: list[AuditFeed] = []
         self.sinks = tuple(self._made(index, one, pauses) for index, one in enumerate(settings.log_sinks))
@@ -89,7 +91,7 @@ class LogSinks:
     def _made(self, index: int, settings: LogSinkSettings, pauses: SinkPauses) -> LogSink:
         address = parse_sink(settings.to)
         key = hashlib.sha256(settings.to.encode()).hexdigest()[:16]
-        records = Records(settings.format, self._host)
+        records = Records(settings.format, self._host, self._shown)
         marks = MarksFile(self._state_dir, key)
         feed, is_with_queries = None, "queries" in settings.what
         if "audit" in settings.what:

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.query_log.shown import Shown
 from admin_api.statistics import rollups, sketch
 from admin_api.statistics.figures import Hits, KeyHits, KeyStepHits, StepHits
 from admin_api.statistics.folding import Folder
@@ -30,6 +31,7 @@ from resolver.telemetry.log import Log
 _FOLD_SECONDS = 5.0
 _PATIENCE_SECONDS = 0.5  # of a scrape: one that waits for a store that is locked is given up by Prometheus
 _KINDS = ("blocked", "monitored", "exempted")
+_OF_WHOM = frozenset({"client", "identity"})  # parts of dimensions
 _AHEAD_SECONDS = 2 * DAY  # of rows in the future: a clock that is set back leaves some
 
 Gauges = Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]]
@@ -62,6 +64,7 @@ class StatisticsService:
             DAY: settings.retention.statistics_days,
         }
         self._hides_clients = settings.clients == "hidden"
+        self._shown = Shown(settings.clients, settings.identities)
         self._folding = asyncio.Lock()
         self._begun = 0  # folds
         self._hour = 0
@@ -117,6 +120,8 @@ class StatisticsService:
             c = stats_rollup.c
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
             query = select(c.key, *kinds).select_from(rollups.rows_of(by, some)).group_by(c.key)
+            if by in _OF_WHOM and (pattern := self._shown.like(by)) is not None:
+                query = query.where(or_(c.key == OTHER, c.key.like(pattern)) if pattern else false())
             rows = await connection.execute(query.order_by(func.sum(c.n).desc(), c.key).limit(limit))
             return [{**_key(row.key), **_hits(row._mapping)} for row in rows]
 
@@ -151,6 +156,8 @@ class StatisticsService:
             c = stats_rollup.c
             query = select(c.at, c.key, c.kind, func.sum(c.n).label("n")).select_from(rollups.rows_of(dimension, some))
             for row in await connection.execute(query.group_by(c.at, c.key, c.kind)):
+                if not self._is_shown(dimension, row.key):
+                    continue
                 step = 0 if step_seconds is None else max(0, (int(row.at) - first) // step_seconds)
                 found[step, row.key][row.kind] += int(row.n)
                 last[step, row.key] = max(last.get((step, row.key), 0), int(row.at))
@@ -163,6 +170,16 @@ class StatisticsService:
             }
             for (step, key), counts in sorted(found.items())
         ]
+
+    def _is_shown(self, dimension: str, key: str) -> bool:
+        """Whether a key of a dimension tells of nobody, or of somebody who is shown."""
+        parts = dimension.split("/")
+        if key == OTHER or not _OF_WHOM.intersection(parts):
+            return True
+        whom = name_of(key)
+        if len(parts) > 1:  # only an identity may hold a slash
+            whom = whom.split("/", 1)[1] if parts[1] in _OF_WHOM else whom.rsplit("/", 1)[0]
+        return self._shown.is_shown("client" if "client" in parts else "identity", whom)
 
     def dropped(self) -> dict[str, int]:
         """Counts of what was dropped because something was full or wrong, by kind, as of the last fold."""

@@ -16,6 +16,12 @@ from resolver.telemetry.pseudonyms import PseudonymPeriod, period_at, plain_addr
 _PREFIXES: Final = {4: 24, 6: 48}
 
 
+def network_of(address: str) -> str:
+    """The network that is recorded of an address: /24, of IPv6 /48. Raises ValueError for what is none."""
+    parsed = plain_address(address)
+    return str(ipaddress.ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
+
+
 class Recorded:
     """Address and identity of a client as they are recorded: "" and None where nothing is."""
 
@@ -81,12 +87,12 @@ class Recording:
     def _address(self, address: str) -> str:
         if self.clients == "hidden":
             return ""
-        parsed = plain_address(address)
         if self.clients == "network":
-            return str(ipaddress.ip_network((parsed, _PREFIXES[parsed.version]), strict=False))
+            return network_of(address)
+        plain = str(plain_address(address))
         if self.clients == "full":
-            return str(parsed)
-        return "" if self._period is None else self._period.of("client", str(parsed))
+            return plain
+        return "" if self._period is None else self._period.of("client", plain)
 
     def _identity(self, identity: str | None) -> str | None:
         if identity is None or self._identities == "hidden":

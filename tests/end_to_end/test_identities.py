@@ -142,6 +142,28 @@ def test_with_pseudonyms_no_octet_of_a_name_or_an_address_is_in_the_log(tmp_path
         assert secret.encode() not in recorded
 
 
+def test_what_was_recorded_before_the_config_said_less_is_shown_no_more(tmp_path: Path, world: Unbound) -> None:
+    base: dict[str, Any] = {"workers": 2, "upstream": {"servers": [world.server]}}
+    with Moatdns(tmp_path / "moatdns", {**base, "query_log": {"identities": "full"}}, with_api=True) as moatdns:
+        swapped(moatdns)
+        whole = rows(moatdns, 4)
+        assert usage(moatdns).keys() == {(ANA, "anthropic"), (BEN, "openai")}
+        for less in ({"clients": "network", "identities": "pseudonym"}, {"clients": "hidden", "identities": "hidden"}):
+            assert moatdns.reload({**base, "query_log": less})["event"] == "reloaded"
+            wait_until(lambda: moatdns.api.call("GET", "/ready").status == 200, "the control process")
+            clients = {"127.0.0.0/24"} if less["clients"] == "network" else {None}
+            assert {(row["client"], row["identity"]) for row in rows(moatdns, 4)} == {(one, None) for one in clients}
+            for filters in (f"identity={ANA}", f"client={ONE}", f"client={ONE}&identity={ANA}"):
+                assert moatdns.api.get(f"queries?{filters}")["items"] == []
+            assert usage(moatdns) == {}
+            for by in ("identity", "client"):
+                assert moatdns.api.get(f"stats/top?by={by}")["items"] == []
+            assert moatdns.api.get("stats/top?by=vendor")["items"] != []
+        moatdns.reload({**base, "query_log": {"identities": "full"}})
+        assert rows(moatdns, 4) == whole
+        assert rows(moatdns, 4, f"?identity={ANA}&client={ONE}") != []
+
+
 def test_a_search_by_name_finds_no_pseudonym_unless_the_config_says_so(tmp_path: Path, world: Unbound) -> None:
     with Moatdns(tmp_path / "moatdns", {"upstream": {"servers": [world.server]}}, with_api=True) as moatdns:
         lease(moatdns, ONE, ANA)

@@ -20,6 +20,7 @@ from admin_api.forecast.kept_counts import AskedCount, TimedCount
 from admin_api.forecast.messages import FORECAST_CHANNEL, CountLog
 from admin_api.forecast.stages import MOST_ROWS, WATCH_DAYS, GroupStage, stage_of
 from admin_api.forecast.unwatched import unwatched
+from admin_api.query_log.shown import Shown
 from admin_api.store import audit, change_requests, groups
 from admin_api.store.groups import GroupRow
 from admin_api.store.policy import DEFAULT_GROUP
@@ -56,14 +57,14 @@ async def show(call: Call) -> ApiReply:
         timed = await _counted(call, start, end)
         start, end, counted = timed.start, timed.end, timed.counted
     on_node = (await context.statistics.summary(start, end))["clients"] if context.settings.statistics else None
-    kept = context.settings.clients
+    kept, shown = context.settings.clients, Shown(context.settings.clients, context.settings.identities)
     return ApiReply(
         models.Forecast(
             start=start,
             end=end,
             log_since=counted.first_day,
             clients_are=cast(Clients, kept),
-            groups=[_group(one, on_node, has_clients=kept != "hidden") for one in counted.groups],
+            groups=[_group(one, on_node, shown, has_clients=kept != "hidden") for one in counted.groups],
             cannot_show=[
                 *counted.lacks,
                 *_lacks(call, start, counted),
@@ -167,7 +168,7 @@ def _lacks(call: Call, start: datetime, counted: CountedLog) -> list[str]:
     return found
 
 
-def _group(one: GroupCount, on_node: int | None, *, has_clients: bool) -> models.ForecastGroup:
+def _group(one: GroupCount, on_node: int | None, shown: Shown, *, has_clients: bool) -> models.ForecastGroup:
     def known(count: int) -> int | None:
         return count if has_clients else None
 
@@ -203,7 +204,9 @@ def _group(one: GroupCount, on_node: int | None, *, has_clients: bool) -> models
         ],
         names_left_out=one.names_left_out,
         top_clients=[
-            models.ForecastTop(client=each.client, queries=each.queries, services=each.services) for each in one.top
+            models.ForecastTop(client=each.client, queries=each.queries, services=each.services)
+            for each in one.top
+            if shown.shows(each.client)
         ],
         requests=[
             models.ForecastRequest(scope=each.service or "", clients=each.regular, queries=each.queries)

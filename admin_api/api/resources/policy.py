@@ -5,12 +5,14 @@ from __future__ import annotations
 from admin_api.api import models
 from admin_api.api.http.call import MOST_RULES_AT_ONCE, ApiReply, Call, as_model, in_force, tagged
 from admin_api.api.http.paging import page_reply, part_of
+from admin_api.api.people import HIDDEN
 from admin_api.editing.local_names import check_count, check_planned
 from admin_api.editing.refusals import BadRequest
 from admin_api.policy_file.applying import apply
 from admin_api.policy_file.document import document_of
 from admin_api.policy_file.telling import told_change
 from admin_api.policy_file.trying import InForce, PlanTold, Try, planned_by
+from admin_api.query_log.shown import Shown
 from admin_api.store import policy as stored
 from admin_api.store import revisions
 from admin_api.store.errors import StaleVersion
@@ -39,6 +41,9 @@ async def plan(call: Call) -> ApiReply:
         context.unreadable_blocks.note_all(told.replay.unreadable)
     if body.replay is not None:
         body.replay.cannot_show += context.log_lacks
+        shown = Shown(context.settings.clients, context.settings.identities)
+        for item in body.replay.items:
+            item.client = shown.address(item.client) or HIDDEN
     return tagged(body, body.revision)
 
 

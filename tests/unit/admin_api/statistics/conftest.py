@@ -51,7 +51,7 @@ class Counted:
         self.trouble = None
         self.now = float(NOON)
         self.folder = state_dir / "counters"
-        self._settings: Any = ControlSettings(str(state_dir))
+        self._settings: Any = ControlSettings(str(state_dir), identities="full")
         self.restart()
 
     def restart(self) -> None:

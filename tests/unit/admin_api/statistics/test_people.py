@@ -178,6 +178,33 @@ async def test_people_in_totals_of_an_earlier_version_and_cells_of_a_later_one_a
     worker.file.close()
 
 
+async def test_people_are_told_as_far_as_the_config_records_them_now(counted: Counted) -> None:
+    worker = Counters(CounterFile.create(counted.folder), detailed=True)
+    pseudonym = "~abcdefghijklmnop"
+    for who in (ANA, BEN, pseudonym, "~ana"):
+        hit(worker, who, "exempted", "openai/chatgpt", "ex-1")
+    for address in ("10.9.9.9", "10.9.9.0/24", pseudonym):
+        worker.cells[worker.client(address)] += 1
+    window = (at(NOON - DAY), at(NOON + DAY))
+    everybody = {ANA, BEN, pseudonym, "~ana"}
+    for identities, told in (("full", everybody), ("pseudonym", {pseudonym}), ("hidden", set())):
+        counted.settings_changed(identities=identities)
+        ask = counted.service
+        assert {one["key"] for one in await ask.top("identity", *window, 10)} == told
+        for dimension, form in (
+            ("identity", "{}"),
+            ("identity/vendor", "{}/openai"),
+            ("exemption/identity", "ex-1/{}"),
+        ):
+            found = {one["key"] for one in await ask.breakdown(dimension, *window, None)}
+            assert found == {form.format(one) for one in told}
+    addresses = {"full": {"10.9.9.9", "10.9.9.0/24", pseudonym}, "network": {"10.9.9.0/24"}, "pseudonym": {pseudonym}}
+    for clients, told in {**addresses, "hidden": set[str]()}.items():
+        counted.settings_changed(clients=clients)
+        assert {one["key"] for one in await counted.service.top("client", *window, 10)} == told
+    worker.store.close()
+
+
 def test_without_details_no_person_is_told_apart() -> None:
     assert Counters().person(ANA) is None
     assert Counters(detailed=True).person(None) is None

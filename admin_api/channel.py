@@ -10,7 +10,7 @@ from resolver.errors import ChannelError
 from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import Manifest
 from resolver.system.channel import MessageChannel
-from resolver.worker.messages import Flush, Ping, UsePolicy, UseSubjects
+from resolver.worker.messages import BeginCounters, Flush, Ping, UsePolicy, UseSubjects
 
 
 class SupervisorChannel:
@@ -49,6 +49,10 @@ class SupervisorChannel:
     async def use_subjects(self, position: Position) -> None:
         """Have all workers take in leases and exemptions; return when they have. Raises MoatdnsError."""
         await self._channel.ask(UseSubjects(position))
+
+    async def begin_counters(self) -> None:
+        """Have all workers count in new files; return when they do. Raises MoatdnsError."""
+        await self._channel.ask(BeginCounters())
 
     async def flush(self, name: str | None, *, below: bool) -> int:
         """Have all workers forget the cached answers for a name; return how many there were. Raises MoatdnsError."""

@@ -142,6 +142,7 @@ class Control:
         await servers.stop()
         if self._events is not None:
             await self._events.close()
+        await keepers.persons.close()
         await keepers.erasures.close()
         await keepers.statistics.close()
         await keepers.policy.close()

@@ -16,6 +16,7 @@ from admin_api.compiling.keeper import Keeper
 from admin_api.config_policy import ConfigPolicy
 from admin_api.config_told import ConfigTold
 from admin_api.editing.erasures import ClientErasures
+from admin_api.editing.people import PersonErasures
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.recording import Recorder, Versions
 from admin_api.mail.receiver import MailReceiver
@@ -87,7 +88,7 @@ class Keepers:
         )
         self.retention = RetentionKeeper(access, settings.retention, log)
         self.restored = RestoredWatch(access, self.subjects.reload, log)
-        self.erasures = ClientErasures(access, state_dir, log, most=settings.most_erasures)
+        self.erasures = ClientErasures(access, state_dir, log, most=settings.most_erasures, holds=settings.legal_holds)
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
         self.config_told = ConfigTold(access, log)
         self.gauges = Gauges(
@@ -103,6 +104,9 @@ class Keepers:
             keeps_days=settings.retention.evidence_days,
         )
         self.statistics = StatisticsService(access, settings, log, self._all_gauges, own_counts=self._own_counts)
+        self.persons = PersonErasures(
+            *(access, settings, self.erasures, self.statistics, self.subjects, channel.begin_counters, log)
+        )
         self.weekly = WeeklySummary(access, self.outbox, self.statistics, self.troubles)
 
     def _versions(self) -> Versions:

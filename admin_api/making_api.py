@@ -44,6 +44,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         restored=keepers.restored,
         evidence=keepers.evidence,
         erasures=keepers.erasures,
+        persons=keepers.persons,
         plans=keepers.plans,
         subscriptions=keepers.subscriptions,
         statistics=keepers.statistics,

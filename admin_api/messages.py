@@ -17,6 +17,8 @@ from resolver.listeners.sockets import Listen
 from resolver.system.channel import Asks, MessageSet
 from resolver.worker.messages import (
     CHANGE_SECONDS,
+    BeginCounters,
+    CountersBegun,
     Flush,
     Flushed,
     Ping,
@@ -112,7 +114,7 @@ class StopControl:
     for_good: bool
 
 
-# From the control process, beside UsePolicy, UseSubjects and Flush, which are for all workers
+# From the control process, beside UsePolicy, UseSubjects, BeginCounters and Flush, which are for all workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +196,11 @@ CONTROL_CHANNEL: Final = MessageSet(
     1,
     *(Begin, UseConfigPolicy, NoteReading, NoteTroubles, Recompile, RenewCertificate, Ping, StopControl),
     *(ControlAlive, StoreTold, ConfigInForce, ConfigWaits, ConfigRefused),
-    *(PolicyInForce, SubjectsInForce, Flushed, NodeStatus),
+    *(PolicyInForce, SubjectsInForce, CountersBegun, Flushed, NodeStatus),
     patience_seconds={
         UsePolicy: ALL_WORKERS_SECONDS,
         UseSubjects: ALL_WORKERS_SECONDS,
+        BeginCounters: ALL_WORKERS_SECONDS,
         Flush: ALL_WORKERS_SECONDS,
         AskStatus: ALL_WORKERS_SECONDS,
     },

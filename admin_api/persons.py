@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, unquote
 
+from resolver.system.identities import folded
+
 BLOCK_PAGE: Final = "block-page"
 """Actor of requests that are made on the block page. Nobody has verified what they say of a person."""
 
@@ -46,6 +48,11 @@ def normal_form(name: str) -> str:
         seen = "".join(letter for letter in folded if letter.isspace() or _is_seen(letter))
         name = " ".join(seen.split())
     return name
+
+
+def identity_form(identity: str) -> str:
+    """An identity, as leases and certificates have it, as erasures compare it: the same for every way to write it."""
+    return normal_form(folded(identity))
 
 
 def person_text(name: str, issuer: str, subject: str, others: Iterable[str] = ()) -> str:

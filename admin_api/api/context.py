@@ -14,6 +14,7 @@ from admin_api.channel import SupervisorChannel
 from admin_api.compiling.keeper import Keeper
 from admin_api.editing.erasures import ClientErasures
 from admin_api.editing.exemption_checks import Terms
+from admin_api.editing.people import PersonErasures
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.firewall.kept_lists import KeptLists
 from admin_api.forecast.kept_counts import KeptCounts
@@ -60,6 +61,7 @@ class Context:
     restored: RestoredWatch
     evidence: EvidenceDesk
     erasures: ClientErasures
+    persons: PersonErasures
     plans: Plans
     subscriptions: Subscriptions
     statistics: StatisticsService

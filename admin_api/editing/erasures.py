@@ -17,6 +17,8 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, model_validator
 
 from admin_api.editing.common import Said, read_address, read_said, validated
+from admin_api.people.obstacles import StandsInTheWay, refuse_held
+from admin_api.query_log import files
 from admin_api.query_log.erased import (
     EVENT,
     MOST_ERASURES,
@@ -86,11 +88,20 @@ class ClientErasures:
     `forgotten` counts erasures that the journal had no room for any more; `steps` those that were begun, and ended.
     """
 
-    def __init__(self, access: StoreAccess, state_dir: Path, log: Log, *, most: int = MOST_ERASURES) -> None:
-        """The journal has at most so many."""
+    def __init__(
+        self,
+        access: StoreAccess,
+        state_dir: Path,
+        log: Log,
+        *,
+        most: int = MOST_ERASURES,
+        holds: Sequence[str] = (),
+    ) -> None:
+        """The journal has at most so many; `holds` are identities of whom nothing may be erased."""
         self.forgotten = 0
         self.steps = 0
         self._most = most
+        self._holds = holds
         self._access = access
         self._state_dir = state_dir
         self._log = log
@@ -110,27 +121,43 @@ class ClientErasures:
     async def erase(self, body: Mapping[str, Any], *, actor: str, request_id: str | None = None) -> ErasedClient:
         """Erase the client or the person of a body.
 
-        Raises Invalid, NotFound where no query log is kept, StoreAway where nothing can be kept, or pseudonyms not be
-        reckoned.
+        Raises Invalid, NotFound where no query log is kept, StandsInTheWay for a legal hold, StoreAway where nothing
+        can be kept, or pseudonyms not be reckoned.
         """
         wanted = validated(_Body, body)
         if self._writer is None:
             raise NotFound("query log: query_log.enabled is false")
         what: What = "client" if wanted.client is not None else "identity"
         try:
+            if wanted.identity is not None:
+                await asyncio.to_thread(refuse_held, self._holds, self._state_dir, wanted.identity)
             one = await asyncio.to_thread(sought_for, self._state_dir, what, wanted.client or wanted.identity or "")
+        except StandsInTheWay:
+            raise
         except MoatdnsError as error:
             raise StoreAway(f"nothing is erased, since pseudonyms cannot be found: {error}") from None
         digest, *others = one.digests(self._access.store.audit_key)
         told = {"erased": digest, **({"pseudonyms": others} if others else {}), "reason": wanted.reason}
         async with self._access.store.change(actor, request_id) as change:
             change.record(*ERASE, None, told)
+        return await self.carry_out((digest, *others), one.is_in)
+
+    async def carry_out(self, digests: Sequence[str], is_theirs: IsTheirs) -> ErasedClient:
+        """Note those whom the digests mean in the journal, and take them out of the log, as far as it is kept.
+
+        What is left of a log that is no longer written waits in the journal until it is. Raises StoreAway.
+        """
         asked = iso_text(datetime.now(UTC))
-        notes = [ErasureNote(each, asked) for each in (digest, *others)]
+        notes = [ErasureNote(each, asked) for each in digests]
         await self._note(notes)
-        task = self._spawn(self._work(notes, one.is_in))
+        if self._writer is None:
+            is_over = not await asyncio.to_thread(files.days, self._state_dir / files.FOLDER)
+            if is_over:
+                await self._note([ErasureNote(note.digest, note.asked, iso_text(datetime.now(UTC))) for note in notes])
+            return ErasedClient(digests[0], 0 if is_over else None, is_over=is_over)
+        task = self._spawn(self._work(notes, is_theirs))
         done, _ = await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
-        return task.result() if done else ErasedClient(digest, None, is_over=False)
+        return task.result() if done else ErasedClient(digests[0], None, is_over=False)
 
     async def _resume(self) -> ErasedClient:
         left = [note for note in await asyncio.to_thread(read_erasures, self._state_dir) if not note.done]

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from admin_api.persons import identity_form
 from resolver.system.state_files import read_own, write_whole
 from resolver.telemetry.pseudonyms import What
 from resolver.telemetry.query_block_lines import BlockClient
@@ -30,6 +31,7 @@ EVENT: Final = "a client is erased from the query log"
 """Line of the log, which tells of an erasure elsewhere."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_OBJECTS = ("queries", "people")  # of audit rows that tell of an erasure
 _LONGEST = timedelta(hours=1)  # of an erasure of which only the audit trail tells, and not its end
 
 
@@ -47,6 +49,11 @@ def digest_of(key: bytes, text: str, what: What = "client") -> str:
     return hmac.new(key, f"erased {what}\0{text}".encode(), hashlib.sha256).hexdigest()
 
 
+def person_digest(key: bytes, identity: str) -> str:
+    """A person who is erased from all that is kept, as the journal has it, the same for every way to write them."""
+    return hmac.new(key, b"erased person\0" + identity_form(identity).encode(), hashlib.sha256).hexdigest()
+
+
 def matcher(key: bytes, digests: Collection[str]) -> Callable[[BlockClient], bool]:
     """Whether a row's client is one of those, by address or by identity; of each it is reckoned once."""
     known: dict[tuple[What, str], bool] = {}
@@ -56,7 +63,10 @@ def matcher(key: bytes, digests: Collection[str]) -> Callable[[BlockClient], boo
             return False
         theirs = known.get((what, text))
         if theirs is None:
-            theirs = known[what, text] = digest_of(key, text, what) in digests
+            theirs = digest_of(key, text, what) in digests
+            if what == "identity" and not theirs:
+                theirs = person_digest(key, text) in digests
+            known[what, text] = theirs
         return theirs
 
     return lambda client: is_one("client", client.address) or is_one("identity", client.identity)
@@ -106,7 +116,7 @@ def told_in(lines: Iterable[str]) -> list[ErasureNote]:
             told: Any = json.loads(line[line.index("{") :])
             if told.get("event") == EVENT:
                 digests, asked, done = [told["erased"]], str(told["asked"]), str(told["done"])
-            elif (told.get("action"), told.get("object")) == ("erase", "queries"):
+            elif told.get("action") == "erase" and told.get("object") in _OBJECTS:
                 digests, asked = [told["after"]["erased"], *told["after"].get("pseudonyms", ())], str(told["at"])
                 done = (_moment(asked) + _LONGEST).isoformat()
             else:

@@ -31,7 +31,7 @@ from admin_api.store.tables import lists as list_table
 from admin_api.store.tables import removed_rules, rules
 from blocklists.catalogue import Catalogue
 
-OPEN_NOTHING: Final = ("exemptions", "cache", "webhooks", "mail", "change-requests", "unlisted", "queries")
+OPEN_NOTHING: Final = ("exemptions", "cache", "webhooks", "mail", "change-requests", "unlisted", "queries", "people")
 """Objects whose audit rows tell of nothing that opens here: the first have their own four eyes."""
 
 _CLOSING: Final = {

@@ -30,12 +30,16 @@ from resolver.telemetry.log import Log
 
 _FILES_AT_ONCE = 4  # that are read into memory; a fold of many clients has more of them, each with 65,536 cells
 _NONE = array("Q")
+_ASIDE = ".damaged"  # ends the name of a file that cannot be read
 _TOTALS = "metrics_totals"  # the document of the metrics' totals, by key
 
 
 @functools.cache
-def _adding(dialect: str) -> Any:
-    """Made once, and executed with a list of rows: a statement with all rows in it is compiled anew each time."""
+def adding(dialect: str) -> Any:
+    """The statement that adds rows to those of the roll-ups, a list of them at once.
+
+    Made once: a statement with all rows in it is compiled anew each time.
+    """
     statement = insert_into(stats_rollup, dialect)
     keys = ["period_seconds", "at", "dimension", "key", "kind"]
     more = stats_rollup.c.n + statement.excluded.n
@@ -63,6 +67,13 @@ class Folder:
         self._minute = 0  # that was folded into last
         self._keys_of_minute: dict[str, set[str]] = {}  # by dimension: rows that it has
         self.totals: Counter[str] = Counter()
+
+    def files(self) -> set[str]:
+        """Names of the counter files that are there; those that were set aside are removed."""
+        for path in self._folder.glob(f"*{_ASIDE}"):
+            path.unlink(missing_ok=True)
+            self._log.warning("a damaged counter file is removed: it may hold who is taken out", file=str(path))
+        return {path.name for path in self._folder.glob(f"*{SUFFIX}")}
 
     async def fold(self, store: Store, now: float) -> None:
         """Fold what is new at the Unix time `now`. Raises StoreAway; then nothing is lost."""
@@ -133,7 +144,7 @@ class Folder:
                 continue
             except (CounterFileError, OSError) as error:
                 self._log.error("a counter file cannot be read and is set aside", file=str(path), why=str(error))
-                path.rename(path.with_suffix(".damaged"))
+                path.rename(path.with_suffix(_ASIDE))
                 self._readings.pop(path.name, None)
                 continue
             self._readings[path.name] = reading
@@ -177,7 +188,7 @@ async def _write(connection: AsyncConnection, gains: Gains, minute: int) -> None
         for (dimension, key, kind), count in gains.rows.items()
     ]
     if rows:
-        await connection.execute(_adding(connection.dialect.name), rows)
+        await connection.execute(adding(connection.dialect.name), rows)
     if gains.clients:
         here = (stats_clients.c.period_seconds == MINUTE) & (stats_clients.c.at == minute)
         before = await connection.scalar(select(stats_clients.c.sketch).where(here))

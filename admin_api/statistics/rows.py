@@ -19,6 +19,9 @@ HIT_DIMENSIONS: Final = (
 MOST_KEYS: Final = 10_000
 """Keys of a dimension, but of those OF_PEOPLE, in one minute, hour or day; all others are in sum under OTHER."""
 OTHER: Final = "other"
+ERASED: Final = "erased"
+"""Key of hits of those who were erased, in the dimensions OF_PEOPLE."""
+_RESERVED: Final = (OTHER, ERASED)
 _NAMED: Final = "'"  # ends the key of what is called so itself
 
 _KINDS = {
@@ -51,12 +54,12 @@ def is_total(key: str) -> bool:
 
 def key_of(name: str) -> str:
     """The key of a group, a domain, a person: of one that is called `other` another than that of the sum."""
-    return name + _NAMED if name.rstrip(_NAMED) == OTHER else name
+    return name + _NAMED if name.rstrip(_NAMED) in _RESERVED else name
 
 
 def name_of(key: str) -> str:
     """The name that a key is of; OTHER for the sum, too."""
-    return key[: -len(_NAMED)] if key != OTHER and key.rstrip(_NAMED) == OTHER else key
+    return key[: -len(_NAMED)] if key not in _RESERVED and key.rstrip(_NAMED) in _RESERVED else key
 
 
 class Gains:

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,8 @@ _FOLD_SECONDS = 5.0
 _PATIENCE_SECONDS = 0.5  # of a scrape: one that waits for a store that is locked is given up by Prometheus
 _KINDS = ("blocked", "monitored", "exempted")
 _OF_WHOM = frozenset({"client", "identity"})  # parts of dimensions
+_ENDING_SECONDS = 15.0  # of a worker that is being replaced, and answers what it has in flight
+_LOOK_SECONDS = 0.2
 _AHEAD_SECONDS = 2 * DAY  # of rows in the future: a clock that is set back leaves some
 
 Gauges = Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]]
@@ -86,6 +88,23 @@ class StatisticsService:
             if self._begun < mine:  # else one that began after we came is done
                 self._begun += 1
                 await self._folder.fold(self._access.store, self._clock())
+
+    async def fold_whole(self, begin_anew: Callable[[], Awaitable[None]]) -> None:
+        """Fold all counter files that are there now, until they are gone; `begin_anew` has workers count in others.
+
+        Files that cannot be read are removed, too: nobody knows whom they name. Raises StoreAway, MoatdnsError.
+        """
+        before = await asyncio.to_thread(self._folder.files)
+        await begin_anew()
+        until = time.monotonic() + _ENDING_SECONDS
+        while True:
+            await self.fold()
+            left = before & await asyncio.to_thread(self._folder.files)
+            if not left:
+                return
+            if time.monotonic() >= until:
+                raise StoreAway(f"a worker that is ending still counts in {', '.join(sorted(left))}: try again soon")
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _tidy(self) -> None:
         """Once an hour: roll up what is over, forget what is too old."""

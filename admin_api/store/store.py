@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from admin_api.store import audit, revisions
+from admin_api.store import audit, revisions, rewriting
 from admin_api.store.change import JUDGE, Change
 from admin_api.store.engine import StoreLimits, told_as_away
 from admin_api.store.errors import StoreAway, StoreFull, StoreHeld, StoreLost
@@ -165,6 +165,21 @@ class Store:
         async with self._writing(self._engines.counting) as connection:
             await self._check_owner(connection)
             yield connection
+
+    async def rewrite(self) -> str | None:
+        """Have no free page of SQLite's file hold what was removed; gives why that is not so, None where it is.
+
+        Writers wait meanwhile, as for each other. Raises StoreAway.
+        """
+        file = self._engines.file
+        if file is None:
+            return "PostgreSQL keeps what was removed until its own VACUUM, and in its log and replicas"
+        await self._turns.acquire(self._writer, time.monotonic())
+        try:
+            self.check_place()
+            return await asyncio.to_thread(rewriting.rewrite, file)
+        finally:
+            self._writer.release()
 
     async def check_identity(self) -> None:
         """Ask whether the store is still there, and the same. Raises StoreAway; StoreLost when it is not."""

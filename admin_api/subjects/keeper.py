@@ -131,6 +131,25 @@ class SubjectKeeper:
             return False
         return True
 
+    async def begin_anew(self) -> bool:
+        """Have the journal, and the file before it, hold only what is in force; False where workers are slow to follow.
+
+        Raises StoreAway where it cannot be written.
+        """
+        for _ in range(2):  # a file is removed when no worker can be reading it any more
+            async with self._turn:
+                try:
+                    await self._begin_journal()
+                except SubjectsError as error:
+                    self._in_trouble(error)
+                    raise StoreAway(str(error)) from error
+                self._written += 1
+                number = self._written
+                self._changed.set()
+            if not await self.wait_until_in_force(number):
+                return False
+        return True
+
     def reload(self) -> None:
         """Have the store looked at anew: another process has changed what it says."""
         self._is_unsure = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Annotated, NoReturn
 
 import typer
@@ -38,6 +39,16 @@ def span_of(seconds: int) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts) or "0 s"
+
+
+def ask_first(yes: bool, question: str, otherwise: str) -> None:
+    """Go on only if somebody wants to; `otherwise` is said where not. `yes`: somebody has said so."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail("there is no terminal to ask on: use --yes", code=2)
+    if not typer.confirm(question, err=True):  # stdout may be JSON
+        fail(otherwise)
 
 
 def fail(*problems: str, code: int = 1) -> NoReturn:

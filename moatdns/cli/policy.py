@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 from admin_api.editing.errors import path_of
 from admin_api.policy_file.text import as_yaml
 from moatdns.cli.api_client import ApiAnswer, ApiClient, Item, api_command
-from moatdns.cli.common import fail, seconds_of
+from moatdns.cli.common import ask_first, fail, seconds_of
 from moatdns.cli.output import print_json, print_line, print_lines
 from resolver.config.places import Document, read_yaml
 from resolver.config.wording import KeyPath, path_text
@@ -109,7 +108,7 @@ def _is_wanted(api: ApiClient, planned: Item, yes: bool) -> bool:
         return False
     if not api.as_json:
         _print(planned)
-    _ask(yes)
+    ask_first(yes, "apply this?", "nothing was changed")
     return True
 
 
@@ -190,16 +189,6 @@ def _print_replay(replay: Item) -> None:
         )
     for text in replay["cannot_show"]:
         print_line(f"  not shown: {text}")
-
-
-def _ask(yes: bool) -> None:
-    """Go on only if somebody wants to."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        fail("there is no terminal to ask on: use --yes", code=2)
-    if not typer.confirm("apply this?", err=True):  # stdout may be JSON
-        fail("nothing was changed")
 
 
 def _done(api: ApiClient, answer: ApiAnswer) -> None:

@@ -36,6 +36,8 @@ from resolver.system.channel import Received, Refusal
 from resolver.system.child_process import ChildProcess, StartChild
 from resolver.telemetry.log import Log
 from resolver.worker.messages import (
+    BeginCounters,
+    CountersBegun,
     Flush,
     Flushed,
     PolicyInForce,
@@ -56,6 +58,9 @@ _STORE_SECONDS = 5.0  # for a store to answer, likewise
 _CONFIG_SECONDS = 120.0  # for a config's policy to be compiled and in force
 
 
+_Request = UsePolicy | UseSubjects | BeginCounters | Flush | AskStatus
+
+
 class Workers(Protocol):
     """All workers, as the control process has them obey."""
 
@@ -64,6 +69,9 @@ class Workers(Protocol):
 
     async def use_subjects(self, position: Position) -> None:
         """Put leases and exemptions in force. Raises MoatdnsError."""
+
+    async def begin_counters(self) -> None:
+        """Have them count in new files. Raises MoatdnsError."""
 
     async def flush(self, name: str | None, *, below: bool) -> int:
         """Have cached answers forgotten; return how many there were."""
@@ -216,7 +224,7 @@ class ControlKeeper:
 
     def _take(self, received: Received) -> None:
         match received.message:
-            case UsePolicy() | UseSubjects() | Flush() | AskStatus() as request:
+            case UsePolicy() | UseSubjects() | BeginCounters() | Flush() | AskStatus() as request:
                 self._tasks.spawn(self._answer(request, received.request), type(request).__name__)
             case StoreTold() as told:
                 self._store = told
@@ -239,7 +247,7 @@ class ControlKeeper:
         waiting = self._configs.get(fingerprint)
         return None if waiting is None or waiting.done() else waiting
 
-    async def _answer(self, request: UsePolicy | UseSubjects | Flush | AskStatus, number: int | None) -> None:
+    async def _answer(self, request: _Request, number: int | None) -> None:
         asking = self._process
         try:
             answer: object = await self._done(request)
@@ -248,7 +256,7 @@ class ControlKeeper:
         if asking is not None:
             asking.answer(number, answer)
 
-    async def _done(self, request: UsePolicy | UseSubjects | Flush | AskStatus) -> object:
+    async def _done(self, request: _Request) -> object:
         """Have the workers do it. Raises MoatdnsError."""
         match request:
             case UsePolicy(path):
@@ -258,6 +266,9 @@ class ControlKeeper:
             case UseSubjects(position):
                 await self._workers.use_subjects(position)
                 return SubjectsInForce()
+            case BeginCounters():
+                await self._workers.begin_counters()
+                return CountersBegun()
             case Flush(name, below):
                 return Flushed(await self._workers.flush(name, below=below))
             case AskStatus():

@@ -97,6 +97,10 @@ class Crew:
         self.subjects = position
         await self._all_take(lambda worker: worker.use_subjects(position), "leases and exemptions")
 
+    async def begin_counters(self) -> None:
+        """Have every worker count in a new file, and replace those that do not. Raises MoatdnsError."""
+        await self._all_take(lambda worker: worker.begin_counters(), "new counters")
+
     async def _all_take(self, take: Callable[[WorkerProcess], Awaitable[bool]], what: str) -> None:
         workers = [(slot, worker) for slot, worker in enumerate(self._workers) if worker]
         taken = await asyncio.gather(*(take(worker) for _, worker in workers))

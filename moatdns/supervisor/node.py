@@ -133,6 +133,11 @@ class RunningNode:
         await self.has_crew.wait()
         await self.crew.use_subjects(position)
 
+    async def begin_counters(self) -> None:
+        """Have all workers count in new files. Raises MoatdnsError."""
+        await self.has_crew.wait()
+        await self.crew.begin_counters()
+
     async def flush(self, name: str | None, *, below: bool) -> int:
         """Have all workers forget cached answers; gives how many there were."""
         await self.has_crew.wait()

@@ -24,6 +24,7 @@ from resolver.telemetry.pseudonyms import PseudonymPeriod
 from resolver.worker.messages import (
     START_SECONDS,
     WORKER_CHANNEL,
+    BeginCounters,
     CertificateFound,
     CertificateUnusable,
     ClockSet,
@@ -169,6 +170,10 @@ class WorkerProcess(WatchedProcess):
     async def use_subjects(self, position: Position) -> bool:
         """Have it take in leases and exemptions; False when it cannot, ends, or takes too long."""
         return await self._answer_to(UseSubjects(position)) is not None
+
+    async def begin_counters(self) -> bool:
+        """Have it count in a new file; False when it ends, or takes too long."""
+        return await self._answer_to(BeginCounters()) is not None
 
     async def flush(self, name: str | None, *, below: bool) -> int:
         """Have it forget the cached answers for a name; return how many there were."""

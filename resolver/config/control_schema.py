@@ -209,6 +209,19 @@ class LeasesSection(Section):
     """Older name of retention.lease_history_days."""
 
 
+def _read_held(text: str) -> str:
+    if text.strip():
+        return fields.read_one_line(text.strip())
+    raise RuleError("is empty: name the person, as leases and certificates do")
+
+
+class PeopleSection(Section):
+    """Rules for what is kept of single persons."""
+
+    legal_holds: Annotated[tuple[str, ...], fields.read_each(_read_held), Field(max_length=1000)] = ()
+    """Identities of persons of whom nothing may be erased, as leases and certificates name them."""
+
+
 class SubscriptionsSection(Section):
     """Bounds of downloads for lists with a url."""
 

@@ -26,6 +26,7 @@ from resolver.config.control_schema import (
     AdminSection,
     AuditSection,
     LeasesSection,
+    PeopleSection,
     QueryLogSection,
     StatisticsSection,
     StoreSection,
@@ -79,6 +80,7 @@ class Config(Section):
     subscriptions: SubscriptionsSection = SubscriptionsSection()
     retention: RetentionSection = RetentionSection()
     leases: LeasesSection = LeasesSection()
+    people: PeopleSection = PeopleSection()
     audit: AuditSection = AuditSection()
     webhooks: Annotated[tuple[WebhookSection, ...], Field(max_length=20), AfterValidator(each_url_once)] = ()
     """Receivers of events; see docs/webhooks.md."""

@@ -364,6 +364,7 @@ class ControlSettings:
     most_leases: int = 100_000
     longest_lease_seconds: int = 7 * 86400
     retention: Retention = Retention()
+    legal_holds: tuple[str, ...] = ()  # identities of whom nothing may be erased
     log_sinks: tuple[LogSinkSettings, ...] = ()
     signing_key: str | None = None  # file:PATH; None: made in state_dir
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private

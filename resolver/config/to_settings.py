@@ -197,6 +197,7 @@ def control_settings(config: Config) -> ControlSettings:
         most_leases=config.leases.most,
         longest_lease_seconds=config.leases.longest_seconds,
         retention=Retention(**config.kept.model_dump()),
+        legal_holds=config.people.legal_holds,
         log_sinks=sink_settings(config),
         signing_key=config.audit.signing_key,
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),

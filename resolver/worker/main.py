@@ -88,7 +88,7 @@ class Worker:
             QueryEvents(events, telemetry.query_log, counters.dropped),
             _unlisted_names(settings, events, counters),
         )
-        orders = Orders(self._channel, parts, memory)
+        orders = Orders(self._channel, parts, memory, upkeep)
         if first.subjects is not None:
             await orders.use_subjects(first.subjects)
         networks = parts.pipeline.clients.networks

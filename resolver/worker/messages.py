@@ -19,7 +19,7 @@ from resolver.telemetry.pseudonyms import PseudonymPeriod
 START_SECONDS: Final = 30.0
 """For a worker to listen, and then to serve; one that takes longer is taken for hung."""
 CHANGE_SECONDS: Final = 30.0
-"""For a worker to take in a policy, leases and exemptions, or to flush its cache."""
+"""For a worker to take in a policy, leases and exemptions, to begin its counters anew, or to flush its cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,16 @@ class UseSubjects(Asks[SubjectsInForce]):
     """Take in what has changed of leases, exemptions and pauses: read their journal up to a position."""
 
     position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class CountersBegun:
+    """Counts go to another file; the one before is nobody's, and may be removed once it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeginCounters(Asks[CountersBegun]):
+    """Count in a new file from now on, whose keys name only those who ask from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +219,13 @@ WORKER_CHANNEL: Final = MessageSet(
     "worker",
     1,
     *(UseUpstreams, UsePseudonyms, RenewCertificate, Ping, TellCounts, StopWorker),
-    *(Listening, WorkerAlive, PolicyInForce, SubjectsInForce, Flushed),
+    *(Listening, WorkerAlive, PolicyInForce, SubjectsInForce, CountersBegun, Flushed),
     *(CertificateUnusable, CertificateFound, Counts, ClockSet, CountsHaveNoFile, WorkerTrouble),
     patience_seconds={
         Serve: START_SECONDS,
         UsePolicy: CHANGE_SECONDS,
         UseSubjects: CHANGE_SECONDS,
+        BeginCounters: CHANGE_SECONDS,
         Flush: CHANGE_SECONDS,
     },
 )

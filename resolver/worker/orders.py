@@ -15,6 +15,8 @@ from resolver.snapshot.subjects_file import JournalReader, subjects_at
 from resolver.system.channel import MessageChannel, Refusal
 from resolver.worker.certificates import Certificates
 from resolver.worker.messages import (
+    BeginCounters,
+    CountersBegun,
     Counts,
     Flush,
     Flushed,
@@ -31,16 +33,18 @@ from resolver.worker.messages import (
     WorkerTrouble,
 )
 from resolver.worker.parts import AnsweringParts
+from resolver.worker.upkeep import Upkeep
 
 
 class Orders:
     """Orders of the supervisor to one worker, carried out once it has its parts."""
 
-    def __init__(self, channel: MessageChannel, parts: AnsweringParts, memory: PolicyMemory) -> None:
+    def __init__(self, channel: MessageChannel, parts: AnsweringParts, memory: PolicyMemory, upkeep: Upkeep) -> None:
         """`memory` bounds what each policy remembers."""
         self._channel = channel
         self._parts = parts
         self._memory = memory
+        self._upkeep = upkeep
         self._journal: JournalReader | None = None
 
     async def obey(self, certificates: Certificates | None) -> None:
@@ -56,6 +60,8 @@ class Orders:
                     self._channel.answer(received.request, await self.use_subjects(position))
                 case Flush(name, below):
                     self._channel.answer(received.request, Flushed(self._parts.flush(name, below=below)))
+                case BeginCounters():
+                    self._channel.answer(received.request, await self._begin_counters())
                 case RenewCertificate():
                     if certificates is not None:
                         certificates.ask()
@@ -90,6 +96,13 @@ class Orders:
             return Refusal(str(error))
         self._parts.pipeline.use(snapshot)
         return PolicyInForce(snapshot.revision)
+
+    async def _begin_counters(self) -> CountersBegun | Refusal:
+        try:
+            await self._upkeep.begin_counters(self._parts)
+        except OSError as error:
+            return Refusal(f"counters cannot be begun anew: {error.strerror or error}")
+        return CountersBegun()
 
     async def use_subjects(self, position: Position) -> SubjectsInForce | Refusal:
         """Take in what has changed of leases and exemptions. What cannot be read is told, and the old ones stay."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import time
 from pathlib import Path
@@ -51,6 +52,25 @@ class Upkeep:
     async def _new_file(self) -> CounterFile:
         return await asyncio.to_thread(CounterFile.create, Path(self._settings.counters_folder))
 
+    async def begin_counters(self, parts: AnsweringParts) -> None:
+        """Count in a new file, and send the query events that wait. Raises OSError where the disk takes no file.
+
+        What was counted in memory meanwhile goes into a file of its own first.
+        """
+        parts.events.flush()
+        counters = parts.counters
+        if self._settings.statistics and not counters.has_file:
+            counters.settle(await self._new_file())
+            if not counters.has_file:
+                raise OSError(errno.ENOSPC, "the disk has no room for counts")
+        cells = await self._new_file() if self._settings.statistics else MemoryCells()
+        parts.sync_counts()
+        self._move(parts, cells)
+
+    def _move(self, parts: AnsweringParts, cells: MemoryCells) -> None:
+        parts.counters.move(cells)
+        parts.pipeline.use(parts.pipeline.snapshot)  # answers and clients know the old cells
+
     async def run(self, parts: AnsweringParts, encrypted: EncryptedListeners | None) -> None:
         """Send query events, bring counts that are kept elsewhere into cells, begin a new file when one fills up."""
         loop = asyncio.get_running_loop()
@@ -78,8 +98,7 @@ class Upkeep:
                 await encrypted.look_at_clients()
             parts.sync_counts()
             if counters.store.used_share > _FULL_SHARE:
-                counters.move(await self.new_cells())
-                parts.pipeline.use(parts.pipeline.snapshot)  # answers and clients know the old cells
+                self._move(parts, await self.new_cells())
 
     def _look_at_clock(self, parts: AnsweringParts) -> None:
         by = self._watch.look()

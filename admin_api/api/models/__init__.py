@@ -33,6 +33,7 @@ from admin_api.api.models.log_sinks import LogSinkItem, LogSinks
 from admin_api.api.models.mail import MailState, MailTested
 from admin_api.api.models.node import FlushBody, Flushed, Health, Ready, Status
 from admin_api.api.models.pauses import PauseBody, PauseItem, Pauses
+from admin_api.api.models.persons import ErasedPerson, PersonBody, PersonTakenOut
 from admin_api.api.models.policy import (
     PlanBody, PlanQuery, PlanReply, PlannedItem, PolicyBody, PolicyReply, ReplayItem, ReplayReply, RevisionItem,
     Revisions, RollbackBody, SomeRules,

@@ -23,6 +23,7 @@ from admin_api.api.settings import Serves
 from admin_api.audit.head import HeadKeeper
 from admin_api.backup.watch import RestoredWatch
 from admin_api.editing.erasures import ClientErasures
+from admin_api.editing.people import PersonErasures
 from admin_api.evidence.child import report
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.messages import EvidenceMade, EvidenceNotSigned, EvidenceRefused, MakeEvidence
@@ -170,6 +171,12 @@ class Elsewhere:
         counts = {"blocked": 2, "monitored": 1, "exempted": 3}
         key = self.keys.get(dimension, "staff/acme")
         return [{"at": start, "key": key, "rest": key == OTHER, **counts, "last_at": start}]
+
+    async def fold_whole(self, begin_anew: Callable[[], Awaitable[None]]) -> None:
+        await begin_anew()
+
+    async def begin_counters(self) -> None:
+        self.begun = getattr(self, "begun", 0) + 1
 
     def dropped(self) -> dict[str, int]:
         return {"clients": 3}
@@ -332,6 +339,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
     loaded = LoadedCatalogue(bundled_catalogue())
     current = CurrentCatalogue(loaded)
     plans = Plans(None, tmp_path, at_once=2, seconds=30)
+    erasures = ClientErasures(store_access, tmp_path, log)
     context = Context(
         settings=settings,
         serves=Serves(),
@@ -344,7 +352,8 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         outbox=outbox,
         deliveries=Deliveries(store_access, outbox, log),
         restored=RestoredWatch(store_access, subjects.reload, log),
-        erasures=ClientErasures(store_access, tmp_path, log),
+        erasures=erasures,
+        persons=PersonErasures(store_access, settings, erasures, elsewhere, subjects, elsewhere.begin_counters, log),
         sinks=LogSinks(settings, store_access, log),
         audit_heads=HeadKeeper(store_access, tmp_path, log),
         evidence=ReportsHere(plans, SignsHere(tmp_path)),

@@ -36,7 +36,17 @@ from resolver.config.settings import ControlSettings
 from resolver.errors import ConfigError, MoatdnsError, NoAnswer, RequestRefused
 from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import Manifest
-from resolver.worker.messages import Flush, Flushed, Ping, RenewCertificate, SubjectsInForce, UsePolicy, UseSubjects
+from resolver.worker.messages import (
+    BeginCounters,
+    CountersBegun,
+    Flush,
+    Flushed,
+    Ping,
+    RenewCertificate,
+    SubjectsInForce,
+    UsePolicy,
+    UseSubjects,
+)
 from tests.unit.children import KILLED, FakeChild, FakeChildren, Script, clock, run, until
 from tests.unit.doubles import Said
 
@@ -89,6 +99,9 @@ class Workers:
 
     async def use_subjects(self, position: Position) -> None:
         self._do(position)
+
+    async def begin_counters(self) -> None:
+        self._do("new counters")
 
     async def flush(self, name: str | None, *, below: bool) -> int:
         self._do((name, below))
@@ -241,8 +254,9 @@ def test_its_requests_are_answered_each_by_its_own_word() -> None:
             await until(lambda: one.children.started and one.children.started[0].heard)
             assert await one.ask(Flush("a.example", below=True)) == Flushed(7)
             assert await one.ask(UseSubjects(SUBJECTS)) == SubjectsInForce()
+            assert await one.ask(BeginCounters()) == CountersBegun()
             assert await one.ask(AskStatus()) == NodeStatus((WorkerStatus(0, 11, 3, 1.5, None),))
-            assert one.workers.done == [("a.example", True), SUBJECTS]
+            assert one.workers.done == [("a.example", True), SUBJECTS, "new counters"]
 
     run(scenario())
 
@@ -254,7 +268,7 @@ def test_what_workers_do_not_do_and_a_policy_that_is_not_there_are_refused() -> 
             with pytest.raises(RequestRefused, match="/nowhere/policy"):
                 await one.ask(UsePolicy(Path("/nowhere/policy")))
             one.workers.error = "worker 5 ended, or was not ready within 30 s"
-            for request in (Flush(None, below=False), UseSubjects(SUBJECTS)):
+            for request in (Flush(None, below=False), UseSubjects(SUBJECTS), BeginCounters()):
                 with pytest.raises(RequestRefused, match="worker 5 ended"):
                     await one.ask(request)
 

@@ -20,6 +20,7 @@ from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import Manifest
 from resolver.telemetry.pseudonyms import PseudonymPeriod
 from resolver.worker.messages import (
+    BeginCounters,
     ClockSet,
     Listening,
     PolicyInForce,
@@ -372,6 +373,17 @@ def test_leases_and_exemptions_that_a_worker_cannot_take_replace_it() -> None:
             (began,) = one.children.started[2].of(Serve)
             assert began.subjects == SUBJECTS
             assert "a worker does not take leases and exemptions and is replaced" in one.events
+
+    run(scenario())
+
+
+def test_a_worker_that_does_not_begin_its_counters_anew_is_replaced() -> None:
+    async def scenario() -> None:
+        async with scene(worker(), worker(begins_counters=False), worker(), slots=2) as one:
+            await one.crew.begin_counters()
+            assert len(one.children.started) == 3
+            assert [len(child.of(BeginCounters)) for child in one.children.started] == [1, 1, 0]
+            assert "a worker does not take new counters and is replaced" in one.events
 
     run(scenario())
 

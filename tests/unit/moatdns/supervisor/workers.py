@@ -13,6 +13,8 @@ from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import LayerFiles, Manifest, Origin
 from resolver.system.channel import Refusal
 from resolver.worker.messages import (
+    BeginCounters,
+    CountersBegun,
     Counts,
     Flush,
     Flushed,
@@ -51,6 +53,7 @@ class Ways:
     lives_seconds: float | None = None  # then it crashes
     answers_pings: bool = True
     takes_subjects: bool = True
+    begins_counters: bool = True
     answers_flush: bool = True
     stops: bool = True
     says: bytes = b""  # when it is asked for a sign of life
@@ -82,6 +85,8 @@ def worker(**ways: Any) -> Script:
                     answer = Refusal("damaged") if revision in way.refuses else PolicyInForce(revision)
                 case UseSubjects():
                     answer = SubjectsInForce() if way.takes_subjects else Refusal("no journal")
+                case BeginCounters():
+                    answer = CountersBegun() if way.begins_counters else Refusal("the disk is full")
                 case Flush():
                     answer = Flushed(3) if way.answers_flush else None
                 case Ping() if way.says:

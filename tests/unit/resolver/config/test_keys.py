@@ -108,6 +108,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "audit_days": None,
         },
         "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": None},
+        "people": {"legal_holds": []},
         "audit": {"syslog": None, "signing_key": None, "evidence_days": None},
         "webhooks": [],
         "log_sinks": [],
@@ -272,15 +273,15 @@ ENDPOINT = (
             "12: 3",
             "12: is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
-            "statistics, query_log, subscriptions, retention, leases, audit, webhooks, log_sinks, mail, login, "
-            "block_page, unlisted, policy",
+            "statistics, query_log, subscriptions, retention, leases, people, audit, webhooks, log_sinks, mail, "
+            "login, block_page, unlisted, policy",
         ),
         (
             '"a\\nb": 3',
             "'a\\nb': is not a known key: known keys are listen, tls, workers, state_dir, user, server, clients, "
             "rate_limits, cookies, upstream, local, local_files, local_ttl_seconds, cache, limits, admin, store, "
-            "statistics, query_log, subscriptions, retention, leases, audit, webhooks, log_sinks, mail, login, "
-            "block_page, unlisted, policy",
+            "statistics, query_log, subscriptions, retention, leases, people, audit, webhooks, log_sinks, mail, "
+            "login, block_page, unlisted, policy",
         ),
         # shapes
         ("limits: [1]", "limits: should be a section with keys below it, is a list"),

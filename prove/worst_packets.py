@@ -23,7 +23,7 @@ from prove.steady import Steady
 from prove.upstream import WorstUpstream
 from prove.worst_messages import ANSWERS, QUERIES, Worst, question_for
 from resolver.answering.answerer import OwnAnswers
-from resolver.answering.clients import ClientBounds
+from resolver.answering.client_bounds import ClientBounds
 from resolver.answering.pipeline import Pending, Pipeline
 from resolver.answering.rebinding import RebindingGuard
 from resolver.answering.resolution import Resolver

@@ -1,4 +1,4 @@
-"""Whom the log and the statistics still tell of: no more than the config has recorded now, whatever it had before.
+"""People and addresses as log, statistics and log sinks still tell of them: no more than the config records now.
 
 Where less is recorded from some day on, what was recorded until then is not shown either. It is there until its time
 is over, or somebody erases it, and is shown again where the config says so again.

@@ -111,7 +111,7 @@ class Client:
 
     @property
     def identity(self) -> str | None:
-        """Whose it is; None for nobody's."""
+        """The identity of whom it is; None for nobody's."""
         return identity_at(self.name, self.lease)
 
     def asked_as(self, before: Client) -> Client:

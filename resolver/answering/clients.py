@@ -10,16 +10,16 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from resolver.answering.accounts import Accounts
 from resolver.answering.client import Client, ViewAnswers, ceiling_of
+from resolver.answering.client_bounds import ClientBounds
 from resolver.answering.client_networks import Networks
 from resolver.answering.proxies import TrustedProxies
 from resolver.answering.rates import PLENTY, QueryBudgets
 from resolver.cache.table import FOR_EVER, AnswerTable, Prepared, TableBudget
-from resolver.config.settings import ClientNetworks, Limits, RateLimits, TrustedProxy
 from resolver.policy.groups import NetworkTable, parse_client
 from resolver.policy.moments import Moment
 from resolver.policy.proved_names import PROVED
@@ -34,17 +34,6 @@ _MANY_SPELLINGS: Final = ("fe8", "fe9", "fea", "feb", "::")
 _CHANGES_LET_BE: Final = 1_000  # that may have come to nothing, beside as many as there are clients
 
 _NOBODY: dict[str, Client] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class ClientBounds:
-    """Clients that may ask, proxies that may ask for others, and how much each and all may have."""
-
-    allowed: Iterable[str]  # networks, CIDR
-    limits: Limits = field(default_factory=Limits)
-    rates: RateLimits = field(default_factory=lambda: RateLimits(queries_per_second=0))
-    trusted_proxies: Iterable[TrustedProxy] = ()
-    networks: ClientNetworks = field(default_factory=ClientNetworks)
 
 
 class Clients:
@@ -118,7 +107,7 @@ class Clients:
         return self._work_out(address, name)
 
     def who_asked(self, before: Client) -> Client:
-        """Whoever asked as `before`, as policy and subjects have him now; `before` itself where nothing has changed.
+        """The client that asked as `before`, as policy and subjects have it now; that itself where nothing has changed.
 
         Of an address that changed hands meanwhile, or whose lease is over, it is who had it when it asked: what is let
         through, and whose use of an exemption that is, go by the same person.

@@ -12,8 +12,9 @@ from typing import Final
 from resolver.answering.accounts import Accounts
 from resolver.answering.answerer import Answerer, OwnAnswers
 from resolver.answering.client import Client
+from resolver.answering.client_bounds import ClientBounds
 from resolver.answering.client_places import ClientPlaces
-from resolver.answering.clients import ClientBounds, Clients
+from resolver.answering.clients import Clients
 from resolver.answering.pending import Pending, PendingOwner
 from resolver.answering.proxies import BY_CLIENT_SUBNET
 from resolver.answering.rates import Ration, ResponseRates, network_of

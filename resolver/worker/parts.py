@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from resolver.answering.answerer import OwnAnswers
-from resolver.answering.clients import ClientBounds
+from resolver.answering.client_bounds import ClientBounds
 from resolver.answering.local_names import local_names_of
 from resolver.answering.pipeline import Pipeline
 from resolver.answering.rebinding import RebindingGuard, private_names_of

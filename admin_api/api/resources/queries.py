@@ -41,8 +41,8 @@ async def listing(call: Call) -> ApiReply:
 
 
 async def _aliases(call: Call, filters: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """How else the log may have those who are looked for: in their normal form, and by their pseudonyms where the
-    config lets this caller find them.
+    """Other texts by which the log may have those who are looked for: their normal form, and their pseudonyms where
+    the config lets this caller find them.
     """
     finds = call.context.settings.pseudonyms_found_by == "admin" and call.is_admin
     found = {}

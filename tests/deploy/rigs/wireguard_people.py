@@ -162,7 +162,7 @@ def _queries(sink: Collector) -> list[dict[str, Any]]:
 
 
 def _octets(moatdns: Moatdns, sink: Collector, told: bytes) -> list[str]:
-    """Which parts of names and addresses are in what was recorded, once the server has ended; leases have them all."""
+    """Parts of names and addresses that are in what was recorded, once the server has ended; leases have them all."""
     places = [path for name in ("query-log", "counters") for path in (moatdns.state_dir / name).rglob("*")]
     recorded = b"".join(path.read_bytes() for path in places if path.is_file())
     with closing(sqlite3.connect(moatdns.state_dir / "moatdns.sqlite")) as store:

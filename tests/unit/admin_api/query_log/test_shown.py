@@ -1,4 +1,4 @@
-"""What log and statistics still tell of whom, by what the config records now: never more than that."""
+"""Log and sinks tell of people and addresses as far as the config records them now, whatever was recorded before."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import dns.tsig
 import pytest
 
 from resolver.answering.answerer import OwnAnswers
-from resolver.answering.clients import ClientBounds
+from resolver.answering.client_bounds import ClientBounds
 from resolver.answering.local_names import LocalNames
 from resolver.answering.pipeline import Pending, Pipeline, Transport
 from resolver.answering.rebinding import RebindingGuard

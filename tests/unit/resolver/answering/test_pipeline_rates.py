@@ -13,7 +13,7 @@ import dns.rcode
 import pytest
 
 from resolver.answering.answerer import OwnAnswers
-from resolver.answering.clients import ClientBounds
+from resolver.answering.client_bounds import ClientBounds
 from resolver.answering.pipeline import Pending, Pipeline, Transport
 from resolver.answering.replies import Replies
 from resolver.answering.resolution import Resolver

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from resolver.answering.accounts import Accounts
 from resolver.answering.client import Client
-from resolver.answering.clients import ClientBounds, Clients
+from resolver.answering.client_bounds import ClientBounds
+from resolver.answering.clients import Clients
 from resolver.answering.replies import PADDING_BLOCK, Replies
 from resolver.errors import FormatError
 from resolver.policy.compiler import compile_groups, compile_rules, policy_in_memory

@@ -31,12 +31,13 @@ _PIECE = 1 << 20
 class ErasedAgain:
     """Erasures that a restore repeated: how many clients were looked for, and how many queries were theirs.
 
-    `is_known` False: nothing tells of erasures since the backup.
+    `is_known` False: nothing tells of erasures since the backup. `people` were found in the store's rows.
     """
 
     clients: int
     queries: int
     is_known: bool
+    people: int = 0
 
 
 def write_files(
@@ -92,7 +93,7 @@ def erase_again(
         for day in query_log.days(folder):
             told(f"erasures in the query log of {day}")
             gone += _erase_day(folder, day, is_theirs)
-    return ErasedAgain(len(digests), gone, is_known=since is not None or not manifest.query_log)
+    return ErasedAgain(len(digests), gone, is_known=since is not None)
 
 
 def _erase_day(folder: Path, day: str, is_theirs: IsTheirs) -> int:

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -26,12 +26,13 @@ from admin_api.backup.container import BackupManifest, BackupSource
 from admin_api.backup.errors import DamagedBackup, NotRestorable
 from admin_api.backup.making import PATIENT
 from admin_api.backup.restored_files import ErasedAgain, erase_again, keep_secrets, write_files
+from admin_api.people.restored import erase_restored
 from admin_api.query_log import files as query_log
-from admin_api.query_log.erased import ErasureNote, read_erasures
+from admin_api.query_log.erased import ErasureNote, read_erasures, to_repeat
 from admin_api.second_owner.openings import opening_leases
 from admin_api.second_owner.standing import standing_openings
 from admin_api.signed.keys import MADE
-from admin_api.store import audit, restored, revisions, trail
+from admin_api.store import audit, restored, revisions, rewriting, trail
 from admin_api.store.change import Change
 from admin_api.store.engine import FILE, Engines, open_engines, told_as_away
 from admin_api.store.evidence import known_store
@@ -149,7 +150,7 @@ class _Restoring:
             trouble = await _trail_trouble(connection, manifest, key)
             lost = tuple(await trail.lost_heads(connection, key, self.heads))
             self.told("suspending tokens and exemptions, closing what the policy opens")
-            counts = await self._suspend(connection, key, lost, trouble, erased)
+            counts, erased = await self._suspend(connection, key, lost, trouble, erased)
             waiting = await restored.suspended(connection)
             row, mac = await audit.head(connection)
             # Lost heads stay: they are the evidence that the row accounts for.
@@ -157,6 +158,8 @@ class _Restoring:
             write_heads(new, [*heads, Head(row, mac, manifest.store_id)])
             await connection.commit()
         await engines.changing.dispose()  # with SQLite's last connection, all is in its one file
+        if erased.clients and (why := rewriting.rewrite(new / FILE) if engines.is_sqlite else None) is not None:
+            raise NotRestorable(f"persons cannot be erased again from free pages of the store: {why}")
         aside = placing.decide(order.state_dir, new, self.stays)
         place = str(order.state_dir / FILE) if engines.is_sqlite else engines.place
         policy, row = waiting.policy if waiting is not None else (), manifest.audit_row + 1
@@ -176,11 +179,13 @@ class _Restoring:
 
     async def _suspend(
         self, connection: AsyncConnection, key: bytes, lost: Sequence[Pair], trouble: str | None, erased: ErasedAgain
-    ) -> restored.RestoredCounts:
-        """Suspend what an old copy revives, and say in the trail what happened."""
+    ) -> tuple[restored.RestoredCounts, ErasedAgain]:
+        """Erase again, suspend what an old copy revives, and say in the trail what happened."""
         manifest = self.manifest
         revision = int(await connection.scalar(select(meta.c.policy_revision)) or 0)
         change = Change(connection, self.order.actor, None, revision + 1)
+        digests = to_repeat(read_erasures(self.new), manifest.at)
+        erased = replace(erased, people=await erase_restored(change, key, digests))  # before a row names them again
         opening = await opening_leases(change, self.order.catalogue)
         policy = await standing_openings(connection, self.order.catalogue)
         counts = await restored.suspend(change, manifest.at, opening, policy)
@@ -207,7 +212,7 @@ class _Restoring:
         }
         change.record(*trail.RESTORE, None, facts)
         await audit.append(connection, key, manifest.store_id, [*change.entries, *suspending])
-        return counts
+        return counts, erased
 
 
 def _check_version(manifest: BackupManifest) -> None:

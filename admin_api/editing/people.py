@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from admin_api.editing.errors import Invalid
 from admin_api.people.obstacles import StandsInTheWay, obstacles, refuse_held
 from admin_api.people.person import Person, person_of
 from admin_api.people.reach import out_of_reach
-from admin_api.people.rows import TakenOut, take_out
+from admin_api.people.rows import ERASE, TakenOut, take_out
 from admin_api.statistics.service import StatisticsService
 from admin_api.store import change_requests
 from admin_api.store.access import StoreAccess
@@ -34,9 +34,6 @@ from resolver.config.settings import ControlSettings
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
 from resolver.telemetry.pseudonyms import is_pseudonym
-
-ERASE: Final = ("erase", "people")
-"""Action and object of the audit row."""
 
 _PATIENCE_SECONDS = 30.0  # that a caller is let wait behind the store's part
 _TROUBLE = "a person is erased from the store, and not yet from all files: erase again"

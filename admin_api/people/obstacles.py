@@ -49,11 +49,12 @@ async def obstacles(conn: AsyncConnection, person: Person) -> list[str]:
         for row in await exemptions.opened(conn)
         if row.kind == "identity" and any(map(person.is_meant_by, row.who))
     ]
-    deny = "deny it (moatdns change deny)"
-    return found + [f"change request {number} waits and names them: {deny}" for number in await _waiting(conn, names)]
+    waiting = await requests_naming(conn, names)
+    how = "deny it (moatdns change deny)"
+    return found + [f"change request {number} waits and names them: {how}" for number in waiting]
 
 
-async def _waiting(conn: AsyncConnection, names: Callable[[object], bool]) -> list[str]:
+async def requests_naming(conn: AsyncConnection, names: Callable[[object], bool]) -> list[str]:
     """Ids of change requests that wait and name somebody, one read at a time: a body may have many rules."""
     c = change_requests.c
     waits = select(c.id).where(c.status == "pending", c.expires_at > datetime.now(UTC)).order_by(c.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ from admin_api.store import audit_texts
 from admin_api.store.change import Change
 from admin_api.store.exemptions import ENDED
 from admin_api.store.tables import change_requests, exemption_events, exemptions, lease_history, webhook_messages
+
+ERASE: Final = ("erase", "people")
+"""Action and object of the audit row."""
 
 _BATCH: Final = 500
 _OF_EXEMPTION = ("owner", "reason", "ticket", "requested_by", "requested_owner", "decided_by")
@@ -41,15 +44,16 @@ class TakenOut:
     audit_rows: int  # whose texts were struck
 
 
-async def take_out(change: Change, person: Person) -> TakenOut:
+async def take_out(change: Change, person: Person, *, statuses: Collection[str] = ENDED) -> TakenOut:
     """Take a person out of all that is over; what is in force is for `obstacles` to find before.
 
+    `statuses`: of the exemptions whose texts are looked at.
     What the file of the store still has in free pages, and in its log, is the caller's to clear.
     """
     names = names_in(person.naming)
     return TakenOut(
         lease_history=await _from_lease_history(change, person),
-        exemptions=await _from_exemptions(change, person, names),
+        exemptions=await _from_exemptions(change, person, names, statuses),
         change_requests=await _from_each(change, change_requests, lambda row: _request_without(row, names)),
         messages=await _from_messages(change, names),
         hits=await move_to_erased(change.connection, person.keys),
@@ -62,13 +66,13 @@ async def _from_lease_history(change: Change, person: Person) -> int:
     return (await change.connection.execute(delete(lease_history).where(theirs))).rowcount
 
 
-async def _from_exemptions(change: Change, person: Person, names: _Names) -> int:
-    """Ended exemptions: rows stay, for what was open when."""
+async def _from_exemptions(change: Change, person: Person, names: _Names, statuses: Collection[str]) -> int:
+    """Exemptions of these statuses: rows stay, for what was open when."""
     theirs: set[str] = set()
     changed: set[str] = set()
 
     def without(row: Row[Any]) -> _Values:
-        if row.status not in ENDED:
+        if row.status not in statuses:
             return {}
         is_theirs = row.kind == "identity" and any(map(person.is_meant_by, row.who))
         if is_theirs:
@@ -86,11 +90,11 @@ async def _from_exemptions(change: Change, person: Person, names: _Names) -> int
         return written
 
     await _from_each(change, exemptions, without)
-    open_ones = select(exemptions.c.id).where(exemptions.c.status.not_in(ENDED))
-    still_open = set((await change.connection.execute(open_ones)).scalars())
+    others = select(exemptions.c.id).where(exemptions.c.status.not_in(list(statuses)))
+    passed_over = set((await change.connection.execute(others)).scalars())
 
     def event_without(row: Row[Any]) -> _Values:
-        if row.exemption_id in still_open:
+        if row.exemption_id in passed_over:
             return {}
         written = _struck(row, _OF_EVENT, names, is_theirs=row.exemption_id in theirs)
         if written:

@@ -26,6 +26,8 @@ async def identities_counted(conn: AsyncConnection) -> set[str]:
 
 async def move_to_erased(conn: AsyncConnection, identities: Collection[str]) -> int:
     """Add the counts of some identities to those of ERASED, by minute, hour and day; gives how many hits that are."""
+    if not identities:
+        return 0
     done = await rolled(conn)
     only_there_from = {MINUTE: done.hours, HOUR: done.days, DAY: 0}  # hits before are in the next coarser period
     hits = 0

@@ -204,10 +204,11 @@ def _lines_of(done: restoring.RestoreDone, loaded: Config) -> list[str]:
         lines.append("signing.key, which signs evidence, is in no backup: put yours back first, or another one is made")
     if done.erased.clients:
         lines.append(f"erased again from the query log: {done.erased.queries} queries of {done.erased.clients} clients")
+    if done.erased.people:
+        lines.append(f"erased again from leases, exemptions, statistics and audit texts: {done.erased.people} people")
     if not done.erased.is_known:
         lines.append(
-            "whom the query log was rid of since the backup is not known here: name the lost server's log (--log), or "
-            "erase them again"
+            "who was erased since the backup is not known here: name the lost server's log (--log), or erase them again"
         )
     lines += [
         f"{'closed' if one.closed else 'open'} until you confirm it: {one.object} {'; '.join(one.opens)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
 from admin_api.backup.container import BackupSource
 from admin_api.backup.making import BackupOrder, make_backup
@@ -20,15 +21,19 @@ from admin_api.query_log.erased import (
     EVENT,
     ErasureNote,
     digest_of,
+    person_digest,
     read_erasures,
     told_in,
     write_erasures,
 )
 from admin_api.query_log.reader import QueryLogReader
-from admin_api.store import audit
+from admin_api.store import audit, exemptions, leases, trail
 from admin_api.store.columns import iso_text
+from admin_api.store.exemptions import NewExemption
 from admin_api.store.heads import Head, append_head
+from admin_api.store.lease_row import LeaseRow
 from admin_api.store.store import Store
+from admin_api.store.tables import stats_rollup
 from blocklists.catalogue import Catalogue
 from blocklists.loading import load_catalogue
 from tests.support.log_blocks import add_rows
@@ -111,7 +116,7 @@ async def test_who_was_erased_since_the_backup_is_erased_from_it_by_the_journal_
     async with store.read() as connection:
         (row,) = await audit.page(connection, limit=1, action="restore")
     await store.close()
-    assert row.after["erased_again"] == {"clients": 1, "queries": 2, "is_known": True}
+    assert row.after["erased_again"] == {"clients": 1, "queries": 2, "is_known": True, "people": 0}
 
 
 async def test_where_the_node_is_lost_a_log_or_exported_audit_rows_tell_whom_to_erase(
@@ -170,6 +175,57 @@ async def test_a_damaged_day_of_a_backup_is_left_out_where_somebody_is_to_be_era
     assert told.clients == 1
     assert not path.exists()
     assert await names_in(new) == ["open.example"]
+
+
+ANA, BEN = "Ana.Schmidt@corp.example", "ben@corp.example"
+
+
+async def lived(store: Store) -> None:
+    """Two people have a lease, an exemption, and counts; each is named in a text about the other."""
+    for number, (name, other) in enumerate(((ANA, BEN), (BEN, ANA))):
+        at = datetime.now(UTC)
+        row = LeaseRow(f"192.0.2.{number}", name, None, name, "vpn", at, at, at + timedelta(hours=1))
+        until = at + timedelta(days=1)
+        new = NewExemption("identity", (name,), ("ai",), "Cem", f"as {other}", None, "active", "Cem", at, until, None)
+        async with store.change("tests") as change:
+            await leases.put(change, [row], ["set"], instead_of={})
+            await exemptions.create(change, new, owner="Cem")
+            values = {"period_seconds": 60, "at": 0, "dimension": "identity", "key": name, "kind": "blocked", "n": 3}
+            await change.connection.execute(insert(stats_rollup).values(values))
+
+
+async def test_a_person_who_was_erased_since_the_backup_is_nowhere_in_the_store_that_it_brings_back(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    state_dir = tmp_path / "state"
+    store = await Store.open(None, state_dir, SilentLog())
+    await lived(store)
+    key = store.audit_key
+    await store.close()
+    content = await save(state_dir)
+    at = datetime.now(UTC) + timedelta(minutes=5)
+    erasure = ErasureNote(person_digest(key, ANA.upper()), iso_text(at), iso_text(at + timedelta(seconds=1)))
+    done = await bring_back(content, tmp_path / "new", catalogue, [erasure])
+    assert (done.erased.people, done.counts.exemptions) == (1, 1)
+    left = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    assert not [path for path in left if b"ana.schmidt" in path.read_bytes().lower()]
+    store = await Store.open(None, tmp_path / "new", SilentLog())
+    async with store.read() as connection:
+        assert await leases.all_leases(connection) == []  # his is ended: it opens something
+        assert {row.identity for row in await leases.history(connection, limit=9)} == {BEN}
+        (his,) = await exemptions.suspended(connection)
+        assert (his.who, his.owner, his.reason) == ((BEN,), "Cem", "erased")
+        (row,) = await audit.page(connection, limit=1, action="erase")
+        found = await trail.look_through(connection, store.audit_key)
+        counts = await connection.execute(select(stats_rollup.c.key, stats_rollup.c.n))
+        assert sorted(map(tuple, counts)) == [(BEN, 3), ("erased", 3)]
+    await store.close()
+    assert (row.object, row.after["erased"]) == ("people", erasure.digest)
+    assert found.findings == []
+    # What was erased before the backup is not looked for in it.
+    earlier = ErasureNote(erasure.digest, iso_text(at - timedelta(hours=1)), iso_text(at - timedelta(hours=1)))
+    done = await bring_back(content, tmp_path / "before", catalogue, [earlier])
+    assert done.erased.people == 0
 
 
 async def test_a_query_log_that_stays_where_it_is_needs_no_repeating(tmp_path: Path, catalogue: Catalogue) -> None:

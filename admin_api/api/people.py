@@ -157,6 +157,7 @@ PERSONS: Final[Mapping[str, Persons]] = {
         told_more="names of tokens in items.object",
     ),
     "GET /audit:export": _WHOLE,
+    "POST /people:export": Persons(all_of_it=True),
     "GET /reports/evidence": Persons(all_of_it=True),  # a signed whole, with how often each exemption was used
     "GET /mail": _of(("to", "last_error")),  # a mail server's refusal names the recipient
     "GET /log-sinks": _of(("last_error",), "items."),  # a sink's own words may have a row in them

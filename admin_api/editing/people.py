@@ -11,17 +11,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from admin_api.editing.common import Said, read_said, validated
 from admin_api.editing.erasures import ClientErasures
 from admin_api.editing.errors import Invalid
+from admin_api.people.export import Export
 from admin_api.people.obstacles import StandsInTheWay, obstacles, refuse_held
 from admin_api.people.person import Person, person_of
 from admin_api.people.reach import out_of_reach
 from admin_api.people.rows import ERASE, TakenOut, take_out
+from admin_api.query_log.reader import QueryLogReader
 from admin_api.statistics.service import StatisticsService
 from admin_api.store import change_requests
 from admin_api.store.access import StoreAccess
@@ -36,6 +38,7 @@ from resolver.telemetry.log import Log
 from resolver.telemetry.pseudonyms import is_pseudonym
 
 _PATIENCE_SECONDS = 30.0  # that a caller is let wait behind the store's part
+EXPORT: Final = "POST /people:export"
 _TROUBLE = "a person is erased from the store, and not yet from all files: erase again"
 
 
@@ -44,6 +47,10 @@ class PersonBody(Section):
 
     identity: Annotated[str, fields.reading(read_said), Field(max_length=200)]
     reason: Said
+
+
+LOOK: Final = ("look", "people")
+"""Action and object of the audit row of an export."""
 
 
 def read_person(body: Mapping[str, Any]) -> PersonBody:
@@ -140,6 +147,26 @@ class PersonErasures:
         return ErasedPerson(
             digest, taken_out, finished.queries, [*not_reached, *finished.troubles], is_over=finished.is_over
         )
+
+    async def export(
+        self, body: Mapping[str, Any], log: QueryLogReader, *, actor: str, request_id: str | None = None
+    ) -> Export:
+        """All that is kept of the person of a body, once the audit trail has who asked, and why.
+
+        Raises Invalid, StoreAway.
+        """
+        wanted = read_person(body)
+        async with self._access.store.change(actor, request_id) as change:
+            change.record(*LOOK, None, {"operation": EXPORT, "identity": wanted.identity, "reason": wanted.reason})
+        await self._statistics.fold()
+        try:
+            async with self._access.store.read() as connection:
+                person = await person_of(connection, self._state_dir, wanted.identity)
+        except StoreError:
+            raise
+        except MoatdnsError as error:
+            raise StoreAway(f"nothing is exported, since pseudonyms cannot be found: {error}") from error
+        return Export(self._access.store, log, person)
 
     async def _look_for_obstacles(self, identity: str) -> None:
         """Raise StandsInTheWay before anything is done."""

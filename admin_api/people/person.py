@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.persons import identity_form
 from admin_api.query_log.erased import digest_of, person_digest
 from admin_api.query_log.sought import sought_for
-from admin_api.statistics.erased import identities_counted
+from admin_api.statistics.persons import identities_counted
 from admin_api.store.naming import Naming
 from admin_api.store.tables import exemptions, lease_history, leases
 from resolver.telemetry.pseudonyms import is_pseudonym

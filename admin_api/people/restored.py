@@ -14,7 +14,7 @@ from admin_api.people.person import Person, identities_in, names_in
 from admin_api.people.rows import ERASE, take_out
 from admin_api.persons import identity_form, name_of
 from admin_api.query_log.erased import digest_of, person_digest
-from admin_api.statistics.erased import move_to_erased
+from admin_api.statistics.persons import move_to_erased
 from admin_api.store import exemptions
 from admin_api.store.audit_texts import strike_where
 from admin_api.store.change import Change

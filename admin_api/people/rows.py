@@ -12,7 +12,7 @@ from sqlalchemy import Row, Table, delete, select, update
 
 from admin_api.people.person import Person, names_in
 from admin_api.persons import normal_form
-from admin_api.statistics.erased import move_to_erased
+from admin_api.statistics.persons import move_to_erased
 from admin_api.statistics.rows import ERASED
 from admin_api.store import audit_texts
 from admin_api.store.change import Change

@@ -107,6 +107,7 @@ CLOSING: Final[dict[str, str]] = {
     "POST /unlisted/{domain}:want": "writes no rule",
     "POST /catalogue:refresh": "a feed only adds to the bundled catalogue, and takes its own back",
     "POST /queries:erase": "removes rows of the query log",
+    "POST /people:export": "changes nothing",
     "POST /people:erase": "removes what is over: what is in force refuses it",
     "POST /cache:flush": "forgets answers, which are judged anew",
 }

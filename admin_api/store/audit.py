@@ -97,6 +97,11 @@ async def rows_after(conn: AsyncConnection, last: int, *, limit: int, since: dat
     return await _read(conn, query)
 
 
+async def rows_numbered(conn: AsyncConnection, numbers: Sequence[int]) -> list[AuditRow]:
+    """Rows with these ids, the newest first."""
+    return await _read(conn, select(audit).where(audit.c.id.in_(list(numbers))).order_by(audit.c.id.desc()))
+
+
 async def _read(conn: AsyncConnection, query: Select[Any]) -> list[AuditRow]:
     rows = (await conn.execute(query)).all()
     having = {row.id for row in rows if has_commitments(row.before, row.after)}

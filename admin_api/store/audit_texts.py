@@ -178,6 +178,11 @@ async def _named(conn: AsyncConnection, is_theirs: Callable[[str], bool]) -> dic
         last = some[-1][:2]
 
 
+async def rows_with_texts_naming(conn: AsyncConnection, identity: str) -> list[int]:
+    """Numbers of rows with a text beside the trail that names a person. Raises ValueError as `strike` does."""
+    return sorted(await _named(conn, Naming(identity).is_in))
+
+
 def _theirs(some: Sequence[tuple[int, str, str]], is_theirs: Callable[[str], bool]) -> list[tuple[int, str]]:
     return [(row, commitment) for row, commitment, text in some if is_theirs(str(json.loads(text)))]
 

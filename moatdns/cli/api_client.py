@@ -200,7 +200,7 @@ def _token(token_file: Path | None) -> str:
 def _answer(status: int, headers: Any, raw: bytes) -> ApiAnswer:
     found = {name.lower(): value for name, value in headers.items()}
     body: Any = raw.decode("utf-8", "replace")
-    if "json" in found.get("content-type", ""):
+    if "json" in (kind := found.get("content-type", "")) and "ndjson" not in kind:
         try:
             body = json.loads(body)
         except ValueError:

@@ -41,7 +41,7 @@ _GROUPS: Final = {  # with their modules, where each is NAME_app, and their help
     "lists": ("lists", "Lists of rules: the contents of a file, and the policy's coverage."),
     "exemption": ("exception", "Exemptions: temporary permissions with an owner and a reason."),
     "lease": ("exception", "Leases: addresses assigned to identities for a while."),
-    "people": ("people", "Single persons: all that is kept of one, erased."),
+    "people": ("people", "Single persons: all that is kept of one, exported or erased."),
     "pause": ("exception", "Pauses: a group, or every group, is only monitored for a while."),
     "change": ("change", "Changes that open something, and wait for another owner's approval."),
     "report": ("report", "Evidence of what was in force, signed, and its verification elsewhere."),

@@ -1,14 +1,18 @@
-"""Commands on single persons: erase. They call the admin API of a running server."""
+"""Commands on single persons: export, erase. They call the admin API of a running server."""
 
 from __future__ import annotations
 
+import json
+import os
+from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from moatdns.cli.api_client import ApiClient, Item, ReasonOption, api_command
 from moatdns.cli.common import ask_first, fail
-from moatdns.cli.output import print_line, print_problems
+from moatdns.cli.output import ProgressLine, print_json, print_line, print_problems
 
 people_app = typer.Typer()
 
@@ -24,6 +28,38 @@ _TAKEN_OUT = {  # as they are told, in the order of the reply
     "messages": "messages about them that waited to be sent",
     "audit_rows": "rows of the audit trail, of their texts",
 }
+
+
+@api_command(people_app, "export")
+def export(
+    api: ApiClient,
+    identity: IdentityArgument,
+    reason: ReasonOption,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="A new file, readable by its owner alone; else stdout.")
+    ] = None,
+) -> None:
+    """Export all that this node keeps of a person, as JSON lines; the last line says what was cut."""
+    progress = ProgressLine()
+    progress.tell(f"asking for all that is kept of {identity}")
+    try:
+        lines = api.call("POST", "people:export", {"identity": identity, "reason": reason}).body
+    finally:
+        progress.end()
+    told = [json.loads(line) for line in lines.splitlines()]
+    if to is None:
+        for line in told:
+            print_json(line, indent=None)
+    else:
+        try:
+            with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(lines)
+        except OSError as error:
+            fail(f"--to: {to}: {error.strerror or error}")
+        kinds = Counter(line["kind"] for line in told)
+        written = ", ".join(f"{kinds[kind]} of kind {kind}" for kind in kinds if kind not in ("person", "end"))
+        print_problems(f"{to}: {written or 'nothing is kept of this person'}")
+    print_problems(*(f"cut: {what}" for what in told[-1]["cut"]))
 
 
 @api_command(people_app, "erase")

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import zlib
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,16 @@ def test_no_octet_of_who_is_erased_is_left_and_every_total_stays(
     with Moatdns(tmp_path / "moatdns", config, with_api=True) as node:
         lived(node)
         before = counted(node)
+        exported = tmp_path / "ana.jsonl"
+        command(node, "people", "export", ANA.upper(), "--reason", "asked for by mail", "--to", str(exported))
+        assert exported.stat().st_mode & 0o777 == 0o600
+        told = [json.loads(line) for line in exported.read_text().splitlines()]
+        kinds = Counter(line["kind"] for line in told)
+        assert (kinds["lease"], kinds["lease_event"], kinds["exemption"], kinds["query"]) == (1, 2, 2, 12), kinds
+        assert kinds["audit"] > 2
+        assert sum(line["hits"] for line in told if line["kind"] == "count" and line["vendor"]) == 12
+        assert {line["name"] for line in told if line["kind"] == "query"} == {"claude.ai", "chatgpt.com"}
+        assert told[-1] == {"kind": "end", "cut": []}
         erase = ("people", "erase", ANA.lower(), "--reason", "asked for by mail", "--yes")
         refused = command(node, *erase, status=1)
         assert f"end them (moatdns lease end), of {ONE}" in refused

@@ -1,9 +1,11 @@
-"""Counts of a person who is erased: added to those of nobody in particular, so that every total stays what it was."""
+"""Counts of single persons: told, and, of who is erased, added to those of nobody in particular: every total stays."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import CTE, ColumnElement, Delete, and_, bindparam, delete, func, or_, select
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from admin_api.statistics.folding import adding
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE, rolled
 from admin_api.statistics.rows import ERASED, OF_PEOPLE, key_of, name_of
+from admin_api.store.columns import iso_text
 from admin_api.store.tables import stats_rollup
 
 _OF_ONE, _WITH_VENDOR, _OF_EXEMPTION = OF_PEOPLE
@@ -24,14 +27,44 @@ async def identities_counted(conn: AsyncConnection) -> set[str]:
     return set(map(name_of, (await conn.execute(select(c.key).where(c.dimension == _OF_ONE).distinct())).scalars()))
 
 
+@dataclass(frozen=True, slots=True)
+class PersonCount:
+    """Hits of a person in a minute, hour or day, of a vendor, or by an exemption."""
+
+    at: str  # its begin
+    period_seconds: int
+    vendor: str | None
+    exemption: str | None
+    verdict: str  # blocked, monitored, exempted
+    hits: int
+
+
+async def counts_of(conn: AsyncConnection, identities: Collection[str]) -> list[PersonCount]:
+    """Counts of some identities, the newest first, each hit in one period alone."""
+    found: list[PersonCount] = []
+    for period, first in (await _counted_once(conn)).items():
+        for dimension in (_WITH_VENDOR, _OF_EXEMPTION):
+            for row in await _rows_of(conn, period, dimension, identities):
+                if row.at >= first:
+                    before, _, behind = row.key.rpartition("/") if dimension == _WITH_VENDOR else row.key.partition("/")
+                    vendor, exemption = (behind, None) if dimension == _WITH_VENDOR else (None, before)
+                    at = iso_text(datetime.fromtimestamp(row.at, UTC))
+                    found.append(PersonCount(at, period, vendor, exemption, row.kind, row.n))
+    return sorted(found, key=lambda count: count.at, reverse=True)
+
+
+async def _counted_once(conn: AsyncConnection) -> dict[int, int]:
+    """By period, from when on its hits are not in a coarser one, too."""
+    done = await rolled(conn)
+    return {MINUTE: done.hours, HOUR: done.days, DAY: 0}
+
+
 async def move_to_erased(conn: AsyncConnection, identities: Collection[str]) -> int:
     """Add the counts of some identities to those of ERASED, by minute, hour and day; gives how many hits that are."""
     if not identities:
         return 0
-    done = await rolled(conn)
-    only_there_from = {MINUTE: done.hours, HOUR: done.days, DAY: 0}  # hits before are in the next coarser period
     hits = 0
-    for period, first in only_there_from.items():
+    for period, first in (await _counted_once(conn)).items():
         for dimension in OF_PEOPLE:
             rows = await _rows_of(conn, period, dimension, identities)
             if not rows:

@@ -21,8 +21,12 @@ from admin_api.query_log.day_blocks import DayBlocks
 from admin_api.query_log.erased import ErasureNote, matcher, read_erasures, to_repeat, write_erasures
 from admin_api.query_log.erasing import IsTheirs
 from admin_api.query_log.set_aside import is_damage
+from resolver.config.settings import COUNTERS
 from resolver.system.state_files import make_folder, read_own, write_whole, writing_whole
+from resolver.telemetry.counter_file import SUFFIX, CounterFileError, rewrite_keys
+from resolver.telemetry.counters import without_person
 from resolver.telemetry.pseudonyms import SECRETS_FILE
+from resolver.telemetry.query_block_lines import BlockClient
 
 _PIECE = 1 << 20
 
@@ -90,10 +94,20 @@ def erase_again(
     gone = 0
     if digests:
         is_theirs = matcher(key, digests)
+        _erase_counters(new / COUNTERS, is_theirs)
         for day in query_log.days(folder):
             told(f"erasures in the query log of {day}")
             gone += _erase_day(folder, day, is_theirs)
     return ErasedAgain(len(digests), gone, is_known=since is not None)
+
+
+def _erase_counters(folder: Path, is_theirs: IsTheirs) -> None:
+    """Have counter files, which the first fold reads, name none of them; a damaged one is removed."""
+    for path in folder.glob(f"*{SUFFIX}"):
+        try:
+            rewrite_keys(path, lambda key: without_person(key, lambda identity: is_theirs(BlockClient("", identity))))
+        except CounterFileError:
+            path.unlink()
 
 
 def _erase_day(folder: Path, day: str, is_theirs: IsTheirs) -> int:

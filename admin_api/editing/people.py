@@ -99,6 +99,7 @@ class PersonErasures:
         self._access = access
         self._settings = settings
         self._state_dir = Path(settings.state_dir)
+        self._reader = QueryLogReader(self._state_dir)  # of all that is recorded, whatever the config shows by now
         self._erasures = erasures
         self._statistics = statistics
         self._subjects = subjects
@@ -148,9 +149,7 @@ class PersonErasures:
             digest, taken_out, finished.queries, [*not_reached, *finished.troubles], is_over=finished.is_over
         )
 
-    async def export(
-        self, body: Mapping[str, Any], log: QueryLogReader, *, actor: str, request_id: str | None = None
-    ) -> Export:
+    async def export(self, body: Mapping[str, Any], *, actor: str, request_id: str | None = None) -> Export:
         """All that is kept of the person of a body, once the audit trail has who asked, and why.
 
         Raises Invalid, StoreAway.
@@ -166,7 +165,7 @@ class PersonErasures:
             raise
         except MoatdnsError as error:
             raise StoreAway(f"nothing is exported, since pseudonyms cannot be found: {error}") from error
-        return Export(self._access.store, log, person)
+        return Export(self._access.store, self._reader, person)
 
     async def _look_for_obstacles(self, identity: str) -> None:
         """Raise StandsInTheWay before anything is done."""

@@ -50,7 +50,7 @@ class Export:
     most: int = MOST_LINES
     log_seconds: float = LOG_SECONDS
     clock: Callable[[], float] = time.monotonic
-    cut: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list, init=False)
 
     async def lines(self) -> AsyncGenerator[Line]:
         """Every line, each with its `kind`; the first says whose they are, the last what was cut. Raises StoreAway."""
@@ -103,7 +103,8 @@ class Export:
             is_theirs = row.kind == "identity" and any(map(for_them, row.who))
             if is_theirs or row.id in named_events or names(told):
                 events = [_jsonable(asdict(event)) for event in await exemptions.events(conn, row.id)]
-                yield {**_plain(row, "owner_form"), "events": events}
+                subject = {row.kind: list(row.who)}
+                yield {**_plain(row, "kind", "who", "owner_form"), "subject": subject, "events": events}
 
     async def _change_requests(self, conn: AsyncConnection) -> AsyncGenerator[Line]:
         names = names_in(self.person.naming)

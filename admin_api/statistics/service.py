@@ -21,7 +21,7 @@ from admin_api.statistics import rollups, sketch
 from admin_api.statistics.figures import Hits, KeyHits, KeyStepHits, StepHits
 from admin_api.statistics.folding import Folder
 from admin_api.statistics.rollups import DAY, HOUR, MINUTE
-from admin_api.statistics.rows import LOST, OTHER, name_of
+from admin_api.statistics.rows import ERASED, LOST, OTHER, name_of
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from admin_api.store.tables import stats_clients, stats_rollup
@@ -140,7 +140,7 @@ class StatisticsService:
             kinds = [func.sum(case((c.kind == kind, c.n), else_=0)).label(kind) for kind in _KINDS]
             query = select(c.key, *kinds).select_from(rollups.rows_of(by, some)).group_by(c.key)
             if by in _OF_WHOM and (pattern := self._shown.like(by)) is not None:
-                query = query.where(or_(c.key == OTHER, c.key.like(pattern)) if pattern else false())
+                query = query.where(or_(c.key.in_((OTHER, ERASED)), c.key.like(pattern)) if pattern else false())
             rows = await connection.execute(query.order_by(func.sum(c.n).desc(), c.key).limit(limit))
             return [{**_key(row.key), **_hits(row._mapping)} for row in rows]
 
@@ -198,6 +198,8 @@ class StatisticsService:
         whom = name_of(key)
         if len(parts) > 1:  # only an identity may hold a slash
             whom = whom.split("/", 1)[1] if parts[1] in _OF_WHOM else whom.rsplit("/", 1)[0]
+        if whom == ERASED:
+            return True
         return self._shown.is_shown("client" if "client" in parts else "identity", whom)
 
     def dropped(self) -> dict[str, int]:

@@ -16,11 +16,12 @@ import os
 import secrets
 import struct
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from resolver.errors import MoatdnsError
-from resolver.system.state_files import make_folder, reading
+from resolver.system.state_files import make_folder, reading, write_whole
 
 SUFFIX = ".counters"
 CELLS = 65_536
@@ -194,6 +195,20 @@ def read_counters(path: Path, before: Reading | None = None) -> Reading:
         if len(raw) < used * 8:
             raise CounterFileError(f"{path}: is cut off")
         return Reading(keys, key_end, values, is_live)
+
+
+def rewrite_keys(path: Path, anew: Callable[[str], str]) -> None:
+    """Give the cells of a file that nobody counts in other keys, where `anew` gives others for theirs.
+
+    Raises CounterFileError, OSError.
+    """
+    read = read_counters(path)
+    keys = [anew(key) for key in read.keys]
+    if keys == read.keys:
+        return
+    raw = b"".join(_LENGTH.pack(len(octets)) + octets for octets in (key.encode() for key in keys))
+    header = _HEADER.pack(_MAGIC, CELLS, len(keys), len(raw)).ljust(_BEGIN, b"\0")
+    write_whole(path, header + read.values.tobytes().ljust(CELLS * 8, b"\0") + raw)
 
 
 def _add_keys(keys: list[str], raw: bytes, used: int, path: Path) -> int:

@@ -14,8 +14,10 @@ A cell's key says what it counts, as a JSON array (compact, so that equal keys a
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -33,6 +35,16 @@ BUCKET_NAMES: Final[tuple[str, ...]] = (*(f"{bound:g}" for bound in BUCKETS), "+
 
 _RESERVED_CELLS = 8_192  # for all that is bounded by itself; names and clients get the others
 _OTHER = "other"
+_OF_PERSON = '["identity",'
+
+
+def without_person(key: str, is_theirs: Callable[[str], bool]) -> str:
+    """A cell's key; where it counts the hits of a person of those, that of all persons that have no room."""
+    if not key.startswith(_OF_PERSON):
+        return key
+    parts: list[str | None] = json.loads(key)
+    identity = parts[1]
+    return array_of([parts[0], None, *parts[2:]]) if identity is not None and is_theirs(identity) else key
 
 
 class Outcome(IntEnum):

@@ -155,6 +155,8 @@ def test_no_octet_of_who_is_erased_is_left_and_every_total_stays(
             names += {row["identity"] for row in rows}
             assert len(names) > 1
         assert len(files_with(node.state_dir, *names)) > 2
+        backup = tmp_path / "node.backup"
+        local(node, "backup", str(backup), "--with-query-log")
         done = json.loads(command(node, *erase, "--json"))
         taken = done["taken_out"]
         assert (done["queries"], taken["hits"], taken["exemptions"], done["is_over"]) == (12, 12, 2, True), done
@@ -178,3 +180,15 @@ def test_no_octet_of_who_is_erased_is_left_and_every_total_stays(
         assert files_with(node.state_dir, *names) == []
         local(node, "audit", "verify")
         assert not any(name.lower() in node.log_text.lower() for name in names)
+        node.stop()
+        told = local(node, "restore", str(backup), "--replace")
+        assert "erased again from leases, exemptions, statistics and audit texts: 1 people" in told
+        (aside,) = node.state_dir.glob("before-restore-*")
+        assert files_with(aside, *names) == files_with(node.state_dir, *names) == []
+        node.start()
+        local(node, "store", "confirm-restored", "--all")
+        counts = by_person(node)  # what no fold had taken by the backup is counted as nobody's
+        assert counts.get("erased", 0) + counts.get("other", 0) == 12
+        local(node, "audit", "verify")
+        node.stop()
+        assert files_with(node.state_dir, *names) == []

@@ -175,6 +175,9 @@ class Elsewhere:
     async def fold_whole(self, begin_anew: Callable[[], Awaitable[None]]) -> None:
         await begin_anew()
 
+    async def fold(self) -> None:
+        """All is folded."""
+
     async def begin_counters(self) -> None:
         self.begun = getattr(self, "begun", 0) + 1
 

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,47 @@ def test_a_file_that_is_written_anew_has_no_octet_of_what_was_removed_and_says_w
         assert not [path for path in tmp_path.iterdir() if b"secret-" in path.read_bytes()]
         connection.execute("BEGIN IMMEDIATE")
         assert rewrite(file, patience_seconds=0.0) == "database is locked"
+
+
+async def export(served: Served, identity: str, **more: Any) -> tuple[int, list[dict[str, Any]]]:
+    body = {"identity": identity, "reason": "asked for"}
+    async with served.call("POST", "people:export", body, **more) as response:
+        await expect_problem(response)
+        if response.status != 200:
+            return response.status, []
+        assert response.content_type == "application/x-ndjson"
+        return 200, [json.loads(line) for line in (await response.text()).splitlines()]
+
+
+async def test_an_investigator_is_told_all_of_a_person_and_the_trail_says_who_asked(served: Served) -> None:
+    await lease(served, ANA)
+    await lease(served, BEN)
+    await lease(served, ANA)
+    async with logged(served):
+        for role in ("viewer", "operator", "admin-alone", "lease", "firewall"):
+            assert (await export(served, ANA, role=role))[0] == 403, role
+        status, told = await export(served, ANA.lower(), role="investigating-viewer")
+    assert status == 200
+    assert told[0]["spellings"] == [ANA, ANA.lower()]
+    kinds = [line["kind"] for line in told]
+    assert [kinds.count(kind) for kind in ("lease", "lease_event", "query", "end")] == [1, 2, 2, 1]
+    assert BEN not in json.dumps(told)
+    row = (await served.get("audit?action=look"))["items"][0]
+    assert (row["object"], row["after"]["identity"], row["after"]["reason"]) == ("people", ANA.lower(), "asked for")
+    assert row["actor"].endswith("a-investigating-viewer")
+
+
+async def test_an_export_is_bounded_and_says_what_it_lacks(served: Served) -> None:
+    for _ in range(3):
+        await lease(served, ANA)
+    async with logged(served):
+        made = await served.context.persons.export({"identity": ANA, "reason": "asked for"}, actor="tests")
+        told = [line async for line in replace(made, most=1).lines()]
+        assert [line["kind"] for line in told if line["kind"] in ("lease", "lease_event", "query")] == [
+            *("lease", "lease_event", "query"),
+        ]
+        assert told[-1]["cut"] == [f"{kind}: the newest 1; there are more" for kind in ("lease_event", "query")]
+        made = await served.context.persons.export({"identity": ANA, "reason": "asked for"}, actor="tests")
+        told = [line async for line in made.lines()]
+    assert [line["kind"] for line in told].count("lease_event") == 3
+    assert told[-1] == {"kind": "end", "cut": []}

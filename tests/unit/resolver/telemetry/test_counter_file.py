@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.telemetry.counter_file import CELLS, CounterFile, CounterFileError, read_counters
-from resolver.telemetry.counters import Counters
+from resolver.telemetry.counter_file import CELLS, CounterFile, CounterFileError, read_counters, rewrite_keys
+from resolver.telemetry.counters import Counters, without_person
 from tests.support.programs import program
 
 
@@ -29,6 +29,29 @@ def test_what_is_counted_is_read_with_its_key(tmp_path: Path) -> None:
     assert reading.is_live
     file.close()
     assert not read_counters(file.path).is_live
+
+
+def test_a_file_that_nobody_counts_in_gets_other_keys_for_the_same_cells(tmp_path: Path) -> None:
+    counters = Counters(CounterFile.create(tmp_path), detailed=True)
+    sort = counters.sort("blocked", "openai/chatgpt", "ex-1")
+    for number, who in enumerate(("ana", "ben"), 1):
+        person = counters.person(who)
+        assert person is not None
+        counters.cells[counters.person_cell(person, sort)] += number
+    (path,) = tmp_path.iterdir()
+    counters.store.close()
+    before = read_counters(path)
+    rewrite_keys(path, lambda key: without_person(key, lambda identity: identity == "ana"))
+    after = read_counters(path)
+    assert after.values == before.values
+    assert [key for key in after.keys if key not in before.keys] == [
+        '["identity",null,"blocked","openai/chatgpt","ex-1"]',
+    ]
+    assert b"ana" not in path.read_bytes()
+    assert b"ben" in path.read_bytes()
+    path.write_bytes(b"nonsense")
+    with pytest.raises(CounterFileError):
+        rewrite_keys(path, str)
 
 
 def test_a_full_file_takes_no_more_keys_and_keeps_room_that_is_reserved(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from admin_api.store.tables import exemptions as exemption_table
 from admin_api.store.tables import leases as lease_table
 
 MOST_LINES: Final = 10_000
-"""Lines of a kind; the newest are told, and that there are more."""
+"""Lines of a kind; beyond, the last line says that there are more."""
 LOG_SECONDS: Final = 30.0
 """For how long the query log is searched."""
 
@@ -75,7 +75,7 @@ class Export:
             async with self.store.read() as conn, aclosing(read(conn)) as lines:
                 async for line in lines:
                     if count == self.most:
-                        self.cut.append(f"{kind}: the newest {self.most}; there are more")
+                        self.cut.append(f"{kind}: more than the {self.most} that are told")
                         break
                     count += 1
                     yield {"kind": kind, **line}
@@ -89,9 +89,12 @@ class Export:
             yield _plain(row)
 
     async def _lease_history(self, conn: AsyncConnection) -> AsyncGenerator[Line]:
-        for spelling in sorted(self.person.spellings):
-            for event in await leases.history(conn, limit=self.most + 1, identity=spelling):
-                yield _jsonable(asdict(event))
+        """The newest first."""
+        found = []
+        for spelling in self.person.spellings:
+            found += await leases.history(conn, limit=self.most + 1, identity=spelling)
+        for event in sorted(found, key=lambda event: event.id, reverse=True):
+            yield _jsonable(asdict(event))
 
     async def _exemptions(self, conn: AsyncConnection) -> AsyncGenerator[Line]:
         """For them, or that name them; each with its events."""
@@ -135,7 +138,7 @@ class Export:
             page = await self.log.page({"identity": name}, None, None, limit=_PAGE, cursor=cursor, aliases=aliases)
             for item in page.items:
                 if count == self.most:
-                    self.cut.append(f"query: the newest {self.most}; there are more")
+                    self.cut.append(f"query: more than the newest {self.most}, which are told")
                     return
                 count += 1
                 yield item

@@ -43,7 +43,7 @@ async def obstacles(conn: AsyncConnection, person: Person) -> list[str]:
     found = []
     if addresses:
         shown = ", ".join(addresses[:_MOST_NAMED]) + (" and more" if len(addresses) > _MOST_NAMED else "")
-        found.append(f"they have leases: end them (moatdns lease end), of {shown}")
+        found.append(f"leases of {shown} are theirs: end these (moatdns lease end)")
     found += [
         f"exemption {row.id} is {row.status}: {_ENDS[row.status]}"
         for row in await exemptions.opened(conn)

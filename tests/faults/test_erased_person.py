@@ -147,7 +147,7 @@ def test_no_octet_of_who_is_erased_is_left_and_every_total_stays(
         assert told[-1] == {"kind": "end", "cut": []}
         erase = ("people", "erase", ANA.lower(), "--reason", "asked for by mail", "--yes")
         refused = command(node, *erase, status=1)
-        assert f"end them (moatdns lease end), of {ONE}" in refused
+        assert f"leases of {ONE} are theirs: end these (moatdns lease end)" in refused
         node.api.call("DELETE", f"leases/{ONE}")
         names = [ANA]
         if identities == "pseudonym":

@@ -103,7 +103,7 @@ async def test_what_names_nobody_or_would_keep_the_name_is_refused(
 async def test_who_has_a_lease_or_is_held_is_not_erased_and_nothing_else_is(served: Served) -> None:
     await lease(served, ANA)
     status, told = await erase(served, ANA)
-    assert (status, "of 192.0.2.7" in told["detail"]) == (409, True)
+    assert (status, "leases of 192.0.2.7 are theirs" in told["detail"]) == (409, True)
     assert len((await served.get("lease-history"))["items"]) == 1
     assert read_erasures(served.store_folder) == []
 

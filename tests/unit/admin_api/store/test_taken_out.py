@@ -194,7 +194,7 @@ async def test_what_is_in_force_or_waits_is_in_the_way_and_how_it_ends_is_said(s
     who = await person(store, tmp_path)
     async with store.read() as conn:
         assert await obstacles(conn, who) == [
-            "they have leases: end them (moatdns lease end), of 192.0.2.7",
+            "leases of 192.0.2.7 are theirs: end these (moatdns lease end)",
             f"exemption {active.id} is active: revoke it (moatdns exemption revoke)",
             f"change request {waiting.id} waits and names them: deny it (moatdns change deny)",
         ]

@@ -24,6 +24,7 @@ import uvloop
 from admin_api.api.certificate_ends import CertificateEnds
 from admin_api.channel import SupervisorChannel
 from admin_api.editing.exemption_checks import Terms
+from admin_api.host_names.keeper import HostNames
 from admin_api.keepers import Keepers
 from admin_api.messages import (
     Begin,
@@ -83,6 +84,7 @@ class Control:
             connections=self._servers.connections,
             counts=self._counts,
             certificates=CertificateEnds(served, first.worker_settings.encrypted.clients),
+            host_names=HostNames(settings.host_names, first.worker_settings, log),
         )
         self._servers.make(self._keepers, channel)
         events = socket.socket(fileno=first.sockets.events)
@@ -128,11 +130,12 @@ class Control:
         serving = asyncio.ensure_future(servers.serve())
         watching = asyncio.ensure_future(keepers.upstreams.run())  # whether there is a store or not
         sending = asyncio.ensure_future(keepers.sinks.run())  # likewise: the query log needs none
-        tasks = (work, orders, serving, watching, sending)
+        naming = asyncio.ensure_future(keepers.host_names.run())
+        tasks = (work, orders, serving, watching, sending, naming)
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-        for task in (work, serving, sending):
+        for task in (work, serving, sending, naming):
             try:
                 await task
             except asyncio.CancelledError:

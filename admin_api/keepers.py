@@ -19,6 +19,7 @@ from admin_api.editing.erasures import ClientErasures
 from admin_api.editing.people import PersonErasures
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.recording import Recorder, Versions
+from admin_api.host_names.keeper import HostNames
 from admin_api.mail.receiver import MailReceiver
 from admin_api.mail.weekly import WeeklySummary
 from admin_api.outbox.delivery import Deliveries
@@ -57,9 +58,11 @@ class Keepers:
         connections: Callable[[], Mapping[str, int]],
         counts: Callable[[], Mapping[tuple[str, str], int]],
         certificates: CertificateEnds,
+        host_names: HostNames,
     ) -> None:
         state_dir, url = Path(settings.state_dir), settings.store_url
         self._counts = counts
+        self.host_names = host_names
         self.access = access
         self.signing = Signer(settings.signing_key, state_dir)
         self.signing_key = SigningKeyWatch(access, self.signing, log)
@@ -132,6 +135,7 @@ class Keepers:
             **self.deliveries.gauges(),
             **self.inbox.gauges(),
             **self.sinks.gauges(),
+            **self.host_names.gauges(),
             **self.restored.gauges(),
             "moatdns_audit_removed_rows": {(): self.audit_retention.removed_to},
             "moatdns_upstream_up": self.upstreams.states.up,
@@ -147,6 +151,7 @@ class Keepers:
         dropped["dropped", "erasures"] = self.erasures.forgotten
         dropped["dropped", "node_spans"] = self.recorder.lost
         dropped["dropped", "evidence_reports"] = self.evidence.refused
+        dropped.update({("dropped", what): count for what, count in self.host_names.dropped.items()})
         told = {**self.deliveries.own_counts(), **(self.mail.own_counts() if self.mail is not None else {})}
         own = {("dropped", "policy_plans"): self.plans.refused, **dropped, **told}
         return {**own, **self.feed.counts(), **self.sinks.counts(), **self._counts()}

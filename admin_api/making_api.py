@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from admin_api.api.context import Context
@@ -14,7 +15,7 @@ from admin_api.pages.site import add_pages
 from admin_api.query_log.gaps import log_lacks
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.shown import Shown
-from resolver.answering.explaining import access_of
+from resolver.answering.explaining import Access, access_of
 from resolver.telemetry.log import Log
 
 
@@ -28,6 +29,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
     settings, of_workers = first.settings, first.worker_settings
     access = access_of(of_workers)
     keepers.gauges.local_names_of_config = len(access.local_names.of_config)
+    keepers.host_names.local = lambda: _local_hosts(access, keepers)
     context = Context(
         settings=settings,
         serves=Serves.of(of_workers, first.serving),
@@ -57,6 +59,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         node=channel,
         current=keepers.catalogue,
         feed=keepers.feed,
+        host_names=keepers.host_names,
         state_dir=Path(settings.state_dir),
         began=first.began,
         issuer=issuer,
@@ -64,3 +67,10 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         upstream_troubles=lambda: keepers.upstreams.states.troubles,
     )
     return ApiServer(context, add_pages)
+
+
+def _local_hosts(access: Access, keepers: Keepers) -> Mapping[str, str]:
+    """The local names of the config and of the policy in force, by address."""
+    snapshot, names = keepers.policy.snapshot, access.local_names
+    data = names.given if snapshot is None else names.prepared(snapshot.local)
+    return {} if data is None else data.canonical

@@ -18,6 +18,7 @@ from admin_api.editing.people import PersonErasures
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.firewall.kept_lists import KeptLists
 from admin_api.forecast.kept_counts import KeptCounts
+from admin_api.host_names.keeper import HostNames
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
@@ -70,6 +71,7 @@ class Context:
     node: SupervisorChannel
     current: CurrentCatalogue
     feed: FeedKeeper
+    host_names: HostNames
     state_dir: Path
     began: float  # when the service started, Unix time
     config_problems: Callable[[], Sequence[str]]  # why the config's policy is not in force; none when it is

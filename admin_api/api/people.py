@@ -81,7 +81,10 @@ class Persons:
         return f"{INVESTIGATOR} or {OPERATOR}" if self.to_operators else INVESTIGATOR
 
 
-_EXEMPTION: Final = ("subject", "owner", "reason", "ticket", "requested_by", "requested_owner", "decided_by", "renewal")
+_EXEMPTION: Final = (
+    *("subject", "client_hosts", "owner", "reason", "ticket"),
+    *("requested_by", "requested_owner", "decided_by", "renewal"),
+)
 _CHANGE: Final = (
     *("path", "query", "opens", "changes", "requested_by", "requested_owner", "decided_by", "decided_owner", "note"),
 )
@@ -121,14 +124,17 @@ def _lease_unnamed(explained: models.Explained) -> models.Explained:
 
 
 PERSONS: Final[Mapping[str, Persons]] = {
-    "GET /queries": Persons(("items.client", "items.identity", "items.exemption"), {"client": _ANY, "identity": _ANY}),
-    "GET /stats/top": Persons(asks={"by": frozenset({"client", "identity", "exemption"})}),
+    "GET /queries": Persons(
+        ("items.client", "items.client_host", "items.identity", "items.exemption"),
+        {"client": _ANY, "identity": _ANY},
+    ),
+    "GET /stats/top": Persons(("items.client_host",), {"by": frozenset({"client", "identity", "exemption"})}),
     "GET /reports/usage": Persons(asks={"by": frozenset({"identity", "exemption"})}),
     "GET /reports/forecast": Persons(("groups.top_clients.client",)),
     # Whoever may write a group into the document, of one address, reads in a replay what that address asked for.
     "POST /policy:plan": Persons(("replay",), {"replay_seconds": _ANY}),
     "GET /explain": Persons(
-        ("identity",),
+        ("identity", "client_host"),
         {"client": _ANY, "client_name": _ANY},
         to_operators=True,
         without_names=_lease_unnamed,
@@ -137,7 +143,7 @@ PERSONS: Final[Mapping[str, Persons]] = {
     "GET /exemptions": _of(_EXEMPTION, "items.", owner=_ANY),
     "GET /exemptions/{id}": _of(_EXEMPTION, "", "history"),
     "GET /reports/exemptions": dataclasses.replace(
-        _of([name for name in _EXEMPTION if name not in ("requested_owner", "renewal")], "items."),
+        _of([name for name in _EXEMPTION if name not in ("client_hosts", "requested_owner", "renewal")], "items."),
         deeds=("items.uses_by",),
         without_deeds=_uses_of_many,
         told_more="items.uses and items.last_used_at of an exemption for single addresses or an identity",

@@ -41,6 +41,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "moatdns_exemptions_pending_since_timestamp_seconds": ("When the oldest of them was asked for.", ()),
     "moatdns_change_requests": ("Changes that wait for another owner.", ()),
     "moatdns_local_names": ("Local names: of the config and its hosts files, and made through the API.", ("origin",)),
+    "moatdns_host_names": ("Names of machines at clients' addresses that are known, by source.", ("source",)),
     "moatdns_pauses": ("Pauses in force.", ()),
     "moatdns_subjects_up_to_date": ("Whether every worker has all leases, exemptions and pauses.", ()),
     "moatdns_webhook_messages_waiting": ("Messages for webhooks that are not delivered yet.", ()),

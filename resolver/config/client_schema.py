@@ -11,12 +11,13 @@ from resolver.config.control_schema import CertificateSection
 from resolver.config.cookies import read_secrets
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
-from resolver.config.settings import PLAIN_SOURCES, ClientNetworks, RateLimits
+from resolver.config.settings import PLAIN_SOURCES, ClientNetworks, HostNamesSettings, RateLimits
 from resolver.config.wording import either, nearest, shown
 from resolver.errors import RuleError
 
 _RATES = RateLimits()
 _NETWORKS = ClientNetworks()
+_HOST_NAMES = HostNamesSettings()
 _FILE = "file:"
 ProxySource = Literal["proxy", "proxy-within-tls", "x-forwarded-for", "client-subnet"]
 _SOURCES: Final = get_args(ProxySource)
@@ -205,6 +206,22 @@ def _each_network_once(proxies: tuple[ProxySection, ...]) -> tuple[ProxySection,
     return tuple({one.network: one for one in proxies}.values())
 
 
+class HostNamesSection(Section):
+    """Names of the machines at clients' addresses, shown beside these to whoever may see persons. They decide nothing,
+    and are not recorded."""
+
+    hosts: Annotated[tuple[fields.File, ...], Field(max_length=20)] = ()
+    """Hosts files (hosts(5)), read again when they change. A relative path begins at the config file's folder."""
+    dhcp_leases: Annotated[tuple[fields.File, ...], Field(max_length=20)] = ()
+    """Lease files of dnsmasq, ISC dhcpd or Kea (memfile), read again when they change."""
+    ptr: Switch = False
+    """Ask reverse zones of `upstream.zones` for names; no other server is asked."""
+    most: Annotated[int, Field(ge=1, le=1_000_000), NUMBER] = _HOST_NAMES.most
+    """Names of all files together that are kept in memory, and as many of reverse zones."""
+    max_mib: Annotated[int, Field(ge=1, le=256), NUMBER] = _HOST_NAMES.max_mib
+    """Size limit of one file, in MiB; a larger one is not read."""
+
+
 def _admit_text(schema: dict[str, Any]) -> None:
     schema["items"] = {"anyOf": [{"type": "string"}, schema["items"]]}
 
@@ -230,3 +247,4 @@ class ClientsSection(Section):
     ipv6_prefix_factor: Annotated[int, Field(ge=1, le=10_000), NUMBER] = _NETWORKS.ipv6_prefix_factor
     """The bound of an IPv6 network, which may be a whole LAN, in those of one address; of what there is for all clients
     together, at most half."""
+    host_names: HostNamesSection = HostNamesSection()

@@ -133,25 +133,35 @@ def _add_file(hosts: dict[str, LocalRecord], path: Path, content: bytes) -> tupl
     return left_out, problems
 
 
-def _add_line(hosts: dict[str, LocalRecord], origin: str, line: bytes) -> bool:
-    """Add the names of a line; False where they are left out, since the address is no host of the network."""
+def host_of_line(line: bytes) -> tuple[str, list[str]] | None:
+    """The address and the names of a line; None for a comment, and for names that mean the same everywhere.
+
+    Raises RuleError.
+    """
     try:
         words = line.decode().partition("#")[0].split()
     except UnicodeDecodeError:
         raise RuleError("this line is not UTF-8") from None
     if not words:
-        return True
+        return None
     address, *names = words
     if not names:
         raise RuleError(f"{shown(address)} has no name: write 'ADDRESS NAME [ALIAS…]'")
     if all(is_fixed(name.lower().rstrip(".")) for name in names):
-        return True  # such as localhost, with which every hosts file begins
+        return None  # such as localhost, with which every hosts file begins
     address, names = read_address(address), [read_name(name) for name in names]
-    if _is_no_host(ip_address(address)):
+    return address, [name for name in names if not is_fixed(name)]
+
+
+def _add_line(hosts: dict[str, LocalRecord], origin: str, line: bytes) -> bool:
+    """Add the names of a line; False where they are left out, since the address is no host of the network."""
+    host = host_of_line(line)
+    if host is None:
+        return True
+    address, names = host
+    if is_no_host(ip_address(address)):
         return False
     for name in names:
-        if is_fixed(name):
-            continue
         known = hosts.get(name)
         if known is None:
             hosts[name] = LocalRecord(name, addresses=(address,), origin=origin)
@@ -162,7 +172,7 @@ def _add_line(hosts: dict[str, LocalRecord], origin: str, line: bytes) -> bool:
     return True
 
 
-def _is_no_host(address: IPv4Address | IPv6Address) -> bool:
+def is_no_host(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is this machine alone, many, or none: in its own hosts file right, and wrong for clients."""
     inner = getattr(address, "ipv4_mapped", None) or address
     return inner.is_loopback or inner.is_multicast or inner.is_unspecified or str(inner) in _NO_HOSTS

@@ -170,7 +170,12 @@ def block_page_notes(config: Config) -> Iterator[str]:
 
 
 def client_notes(config: Config) -> Iterator[str]:
-    """Of proxies, which ask for others."""
+    """Of proxies, which ask for others, and of names of machines that nobody can be asked for."""
+    if config.clients.host_names.ptr and not any(f".{zone}".endswith(".arpa") for zone in config.upstream.zones):
+        yield (
+            "clients.host_names.ptr has no effect: upstream.zones has no reverse zone, and no other server is asked. "
+            "Name one by its network, as in upstream.zones: {10.0.0.0/8: [10.0.0.53]}"
+        )
     plain = [one.network for one in config.clients.trusted_proxies if not one.is_told]
     if plain:
         more = ", …" if len(plain) > _MOST_SHOWN else ""

@@ -225,6 +225,17 @@ class BlockPageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HostNamesSettings:
+    """Where names of the machines at clients' addresses are taken from; absolute paths."""
+
+    hosts: tuple[str, ...] = ()
+    dhcp_leases: tuple[str, ...] = ()
+    ptr: bool = False
+    most: int = 50_000  # names of all files; and of reverse zones
+    max_mib: int = 16  # of one file
+
+
+@dataclass(frozen=True, slots=True)
 class FeedSettings:
     """The feed of signed catalogues: a URL or an absolute path, and the public keys that are trusted."""
 
@@ -372,6 +383,7 @@ class ControlSettings:
     oidc: OidcSettings | None = None
     block_page: BlockPageSettings = field(default_factory=BlockPageSettings)
     networks: ClientNetworks = field(default_factory=ClientNetworks)
+    host_names: HostNamesSettings = field(default_factory=HostNamesSettings)
     unlisted: UnlistedSettings = field(default_factory=UnlistedSettings)
 
     @property

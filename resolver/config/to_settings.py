@@ -9,6 +9,7 @@ from pathlib import Path
 
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.catalogue_schema import CatalogueSection
+from resolver.config.client_schema import HostNamesSection
 from resolver.config.log_sink_schema import LogSinkSection
 from resolver.config.mail_schema import parse_mail_server
 from resolver.config.schema import Config
@@ -22,6 +23,7 @@ from resolver.config.settings import (
     ControlSettings,
     EncryptedSettings,
     FeedSettings,
+    HostNamesSettings,
     Identity,
     Limits,
     LogSinkSettings,
@@ -208,6 +210,15 @@ def control_settings(config: Config) -> ControlSettings:
             **config.unlisted.model_dump(), local=(*config.upstream.zones, *config.upstream.private_names)
         ),
         networks=_networks(config),
+        host_names=_host_names(config.clients.host_names, folder),
+    )
+
+
+def _host_names(names: HostNamesSection, folder: Path) -> HostNamesSettings:
+    return HostNamesSettings(
+        hosts=tuple(str(folder / path) for path in names.hosts),
+        dhcp_leases=tuple(str(folder / path) for path in names.dhcp_leases),
+        **names.model_dump(include={"ptr", "most", "max_mib"}),
     )
 
 

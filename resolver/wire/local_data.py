@@ -125,7 +125,7 @@ class LocalData:
                 continue
             self.canonical[text] = record.name
             pointer = self._record(_PTR, wire)
-            key = _reverse_key(address.packed)
+            key = reverse_key(address.packed)
             self._names.setdefault(key, LocalName(record, {_PTR: (pointer,)}))
 
     def _record(self, rtype: int, rdata: bytes) -> bytes:
@@ -249,7 +249,7 @@ class LocalData:
         return compose(question, rcode, body, answers=len(parts), authorities=1, flags=_AA), False
 
 
-def _reverse_key(packed: bytes) -> bytes:
+def reverse_key(packed: bytes) -> bytes:
     """The key of an address's reverse name (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
     if len(packed) == 4:
         return _IN_ADDR + b"".join(bytes((len(str(octet)),)) + str(octet).encode() for octet in packed)

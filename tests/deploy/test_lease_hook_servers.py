@@ -25,11 +25,12 @@ def rig(name: str, folder: Path, *words: str, needs: tuple[str, ...]) -> Any:
 def test_a_dhcp_clients_lease_is_set_when_it_gets_its_address_and_ends_when_it_gives_it_back(
     tmp_path: Path, server: str
 ) -> None:
-    calls = rig("dhcp", tmp_path, server, needs=(server, "udhcpc"))
-    (given, ended) = calls
+    told = rig("dhcp", tmp_path, server, needs=(server, "udhcpc"))
+    (given, ended) = told["calls"]
     assert given[0] == "PUT"
     assert given[3] == {**ALICE, "ttl_seconds": 300}
     assert ended == ["DELETE", given[1], "alice", {}]
+    assert told["host_names"] == {given[1]: ["laptop", True]}  # in the server's own lease file, with an end
 
 
 def test_an_openvpn_clients_leases_follow_it_and_a_hanging_moatdns_does_not_keep_it_waiting(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ LONGEST_NAME = 1024  # characters: 255 octets, each of which may be written as \
 JsonObject = dict[str, Any]
 """An object whose keys the API's description leaves open: it entered, or leaves, as JSON."""
 
+CLIENT_HOST = "The host name of the client's address by now, as clients.host_names finds it; null: not known."
+"""Description of the fields that have one."""
+
 Item = TypeVar("Item", bound=BaseModel)
 
 

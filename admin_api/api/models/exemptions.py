@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Listing, Page, Sent
+from admin_api.api.models.common import CLIENT_HOST, Listing, Page, Sent
 from resolver.config.fields import Moment, read_one_line, reading
 
 ExemptionStatus = Literal["pending", "active", "suspended", "expired", "revoked", "denied"]
@@ -86,6 +86,7 @@ class ExemptionItem(BaseModel):
 
     id: str
     subject: dict[str, object]
+    client_hosts: dict[str, str] = Field({}, description=f"By address of the subject: {CLIENT_HOST}")
     scope: list[str]
     owner: str
     reason: str

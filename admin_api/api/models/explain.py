@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import LONGEST_NAME, Sent
+from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Sent
 from resolver.config.fields import Moment
 from resolver.policy.proved_names import MOST_OCTETS, PROVED
 
@@ -36,6 +36,7 @@ class Explained(BaseModel):
     type: str
     client: str
     identity: str | None = Field(None, description="Whose the client is, by its certificate or lease; null: nobody's.")
+    client_host: str | None = Field(None, description=CLIENT_HOST)
     group: dict[str, str | None]
     verdict: Literal["allow", "block", "monitor", "exempt", "refused"]
     service: str | None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import LONGEST_NAME, Sent, Window
+from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Sent, Window
 
 Verdict = Literal["allow", "block", "monitor", "exempt"]
 
@@ -41,6 +41,7 @@ class LogItem(BaseModel):
         None,
         description="Whose the client was then: a name or a pseudonym, by certificate or lease; null: nobody's.",
     )
+    client_host: str | None = Field(None, description=CLIENT_HOST)
     group: str | None
     name: str
     type: str | None

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from admin_api.api.models.common import Items, Window, WindowReply
+from admin_api.api.models.common import CLIENT_HOST, Items, Window, WindowReply
 
 
 class TopQuery(Window):
@@ -41,6 +41,7 @@ class TopItem(BaseModel):
 
     key: str
     rest: bool = Field(description="The sum of all that are not counted apart, whose key is `other`.")
+    client_host: str | None = Field(None, description=CLIENT_HOST)
     blocked: int
     monitored: int
     exempted: int

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TypedDict, TypeVar
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, as_model, subjects_in_force, tagged
 from admin_api.api.http.paging import moment_of, page_reply
+from admin_api.api.naming import host_names
 from admin_api.editing import exemptions as editing
 from admin_api.editing.exemptions import Who
 from admin_api.store import exemptions
@@ -28,7 +31,11 @@ async def listing(call: Call) -> ApiReply:
             owner=query.owner,
             ending_before=query.ending_before,
         )
-    return page_reply(models.Exemptions, rows, query.limit, "created_at", "id", item=_item)
+    names = await host_names(call, "GET /exemptions", chain.from_iterable(map(_clients_of, rows)))
+    return page_reply(
+        *(models.Exemptions, rows, query.limit, "created_at", "id"),
+        item=lambda row: _told_as(models.ExemptionItem, row, client_hosts=_hosts_of(row, names)),
+    )
 
 
 async def show(call: Call) -> ApiReply:
@@ -36,7 +43,8 @@ async def show(call: Call) -> ApiReply:
     async with call.context.store.read() as connection:
         row = await exemptions.get(connection, call.path["id"])
         events = await exemptions.events(connection, row.id)
-    return tagged(_told_as(models.ExemptionWithHistory, row, history=events), row.version)
+    hosts = await host_names(call, "GET /exemptions/{id}", _clients_of(row))
+    return tagged(_told_as(models.ExemptionWithHistory, row, history=events, client_hosts=hosts), row.version)
 
 
 async def create(call: Call) -> ApiReply:
@@ -82,6 +90,14 @@ def subject_of(row: ExemptionRow) -> dict[str, object]:
     if row.kind == "client" and len(row.who) > 1:
         return {"clients": list(row.who)}
     return {row.kind: row.who[0]}
+
+
+def _clients_of(row: ExemptionRow) -> Sequence[str]:
+    return row.who if row.kind == "client" else ()
+
+
+def _hosts_of(row: ExemptionRow, names: Mapping[str, str]) -> dict[str, str]:
+    return {client: names[client] for client in _clients_of(row) if client in names}
 
 
 def _who(call: Call) -> Who:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.naming import host_names
 from admin_api.editing.errors import Invalid
 from admin_api.editing.refusals import BadRequest
 from admin_api.evidence.then import AskedThen, explained_at
@@ -72,7 +73,9 @@ async def show(call: Call) -> ApiReply:
     if lately is not None:
         explanation = replace(explanation, trace=[*explanation.trace[:-1], lately, explanation.trace[-1]])
     # The snapshot has a number of its own; history, audit and rollback count the store's revisions.
-    plain = {**asdict(explanation), "revision": call.context.policy.revision}
+    hosts = await host_names(call, "GET /explain", [explanation.client] if explanation.identity is None else [])
+    host = hosts.get(explanation.client)
+    plain = {**asdict(explanation), "client_host": host, "revision": call.context.policy.revision}
     return ApiReply(models.Explained.model_validate(plain))
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call, as_model
 from admin_api.api.http.paging import bad_after, bad_cursor
+from admin_api.api.naming import host_names
 from admin_api.editing.refusals import BadRequest
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.query_log.pseudonyms import pseudonyms_of
@@ -37,7 +38,14 @@ async def listing(call: Call) -> ApiReply:
         raise bad_after() from None
     except BadCursor:
         raise bad_cursor() from None
-    return ApiReply(as_model(models.Log, page))
+    # A row that says whose the client was needs no name of now.
+    clients = [row["client"] if row.get("identity") is None else None for row in page.items]
+    names = await host_names(call, "GET /queries", clients)
+    items = [
+        {**row, "client_host": names.get(client) if client else None}
+        for row, client in zip(page.items, clients, strict=True)
+    ]
+    return ApiReply(as_model(models.Log, page, items=items))
 
 
 async def _aliases(call: Call, filters: Mapping[str, str]) -> dict[str, frozenset[str]]:

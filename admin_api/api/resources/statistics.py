@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
+from admin_api.api.naming import host_names
 from admin_api.editing.errors import Invalid
 
 _DAY = timedelta(hours=24)
@@ -22,8 +23,11 @@ async def summary(call: Call) -> ApiReply:
 async def top(call: Call) -> ApiReply:
     """GET /stats/top."""
     start, end = window(call.query)
-    items = await call.context.statistics.top(call.query.by, start, end, call.query.limit)
-    return ApiReply(models.Top.model_validate({"items": items}))
+    by = call.query.by
+    items = await call.context.statistics.top(by, start, end, call.query.limit)
+    names = await host_names(call, "GET /stats/top", [item["key"] for item in items]) if by == "client" else {}
+    named = [{**item, "client_host": names.get(item["key"])} for item in items]
+    return ApiReply(models.Top.model_validate({"items": named}))
 
 
 async def series(call: Call) -> ApiReply:

@@ -174,4 +174,5 @@ def _utc(local: str) -> str:
 
 
 def _of_report(use: models.ExemptionUse) -> dict[str, object]:
-    return {**use.model_dump(), "subject": {"": use.subject}, "scope": [use.scope], "in_force": True, "renewal": None}
+    more = {"subject": {"": use.subject}, "client_hosts": {}, "scope": [use.scope], "in_force": True, "renewal": None}
+    return {**use.model_dump(), **more}

@@ -1,6 +1,7 @@
 """A DHCP client that gets its address from dnsmasq or from Kea, says who it is, and gives it back.
 
-``python -m tests.deploy.rigs.dhcp FOLDER dnsmasq|kea-dhcp4`` prints the calls that moatdns's API got, as JSON.
+``python -m tests.deploy.rigs.dhcp FOLDER dnsmasq|kea-dhcp4`` prints, as JSON, the calls that moatdns's API got, and the
+host names in the server's lease file while the client has its address.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from admin_api.host_names.files import DHCP as DHCP_LEASES
+from admin_api.host_names.files import HostFile
 from tests.deploy.rigs.net import cable, clients
 from tests.support.lease_api import LeaseApi
 from tests.support.lease_hooks import DHCP, Gateway
@@ -34,9 +37,13 @@ def main(folder: Path, server: str) -> None:
             client = [*inside, program("udhcpc"), "-i", "eth0", "-f", "-R", "-t", "20", "-T", "1", "-A", "1"]
             with ended(subprocess.Popen([*client, "-s", str(_applying(folder)), "-x", "hostname:laptop"])):
                 wait_until(lambda: len(api.calls) == 1, "the lease that was given is set")
+                lease_file = HostFile(DHCP_LEASES, str(folder / "leases"))
+                wait_until(lambda: lease_file.read(most=10, most_bytes=1 << 20).names, "the lease is in the file")
+                names = lease_file.read(most=10, most_bytes=1 << 20).names
                 # It gives the address back as it ends.
             wait_until(lambda: len(api.calls) == 2, "the lease that was given back has ended")
-    json.dump(api.calls, sys.stdout)
+    told = {address: [name.name, name.until is not None] for address, name in names.items()}
+    json.dump({"calls": api.calls, "host_names": told}, sys.stdout)
 
 
 @contextlib.contextmanager
@@ -54,7 +61,7 @@ def _kea(folder: Path, gateway: Gateway) -> Iterator[None]:
     script = {"name": str(gateway.wrapper(DHCP / "kea-lease-hook")), "sync": False}
     config = {
         "interfaces-config": {"interfaces": ["dhcp0"]},
-        "lease-database": {"type": "memfile", "persist": False},
+        "lease-database": {"type": "memfile", "name": str(folder / "leases")},
         "valid-lifetime": 300,
         "subnet4": [{"subnet": "10.7.0.0/24", "pools": [{"pool": " - ".join(POOL)}]}],
         "hooks-libraries": [{"library": str(library), "parameters": script}],
@@ -62,7 +69,7 @@ def _kea(folder: Path, gateway: Gateway) -> Iterator[None]:
     }
     file = folder / "kea.json"
     file.write_text(json.dumps({"Dhcp4": config}))
-    places = {"KEA_PIDFILE_DIR": str(folder), "KEA_LOCKFILE_DIR": str(folder)}
+    places = dict.fromkeys(("KEA_PIDFILE_DIR", "KEA_LOCKFILE_DIR", "KEA_DHCP_DATA_DIR"), str(folder))
     with ended(subprocess.Popen([program("kea-dhcp4"), "-c", str(file)], env=os.environ | places, stdout=sys.stderr)):
         yield
 

@@ -27,6 +27,7 @@ from admin_api.editing.people import PersonErasures
 from admin_api.evidence.child import report
 from admin_api.evidence.desk import EvidenceDesk
 from admin_api.evidence.messages import EvidenceMade, EvidenceNotSigned, EvidenceRefused, MakeEvidence
+from admin_api.host_names.keeper import HostNames
 from admin_api.messages import NodeStatus, WorkerStatus
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
@@ -52,7 +53,7 @@ from blocklists.sources import compile_policy
 from resolver.answering.explaining import Access, access_of
 from resolver.config.control_schema import EVENTS
 from resolver.config.policy_schema import Policy
-from resolver.config.settings import ControlSettings, LogSinkSettings, WorkerSettings
+from resolver.config.settings import ControlSettings, HostNamesSettings, LogSinkSettings, WorkerSettings
 from resolver.policy.compiler import policy_in_memory
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot.journal_places import Position
@@ -368,6 +369,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         node=elsewhere,
         current=current,
         feed=FeedKeeper(settings, store_access, policy, current, OpenedCatalogue(loaded, loaded), log),
+        host_names=HostNames(HostNamesSettings(), WorkerSettings(), log),
         state_dir=tmp_path,
         began=time.time(),
         config_problems=list,

@@ -21,9 +21,13 @@ from .browser import Browser
 from .conftest import Served, expect_problem
 
 BY_NAME = {operation_name(route): route for route in ROUTES}
-OF_PERSONS = {"client", "identity", "owner", "subject", "holder", "set_by", "decided_by", "requested_by", "actor"}
+OF_PERSONS = {
+    *("client", "client_host", "client_hosts", "identity", "owner", "subject", "holder"),
+    *("set_by", "decided_by", "requested_by", "actor"),
+}
 ASK_FOR_PERSONS = {"client", "client_name", "identity", "owner", "actor", "address"}
 CLIENT, IDENTITY, OWNER = "127.0.77.5", "alice@example.com", "Carla Example"
+HOST = "alices-laptop.corp.example"
 ROW = {
     **dict.fromkeys(("group", "service", "list", "rule", "remark")),
     **{
@@ -127,6 +131,7 @@ async def office(served: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
         return LogPage([dict(ROW)], None)
 
     monkeypatch.setattr(served.context.query_log, "page", page)
+    served.context.host_names.local = lambda: {CLIENT: HOST}
     return served
 
 
@@ -150,7 +155,7 @@ async def test_all_that_a_viewer_may_read_together_names_nobody(office: Served) 
             async with office.call("GET", address, role=caller) as response:
                 read += await response.text() if response.status < 400 else ""
         seen[caller] = read
-    for secret in (CLIENT, IDENTITY, OWNER):
+    for secret in (CLIENT, IDENTITY, OWNER, HOST):
         assert secret in seen["admin"]
         assert secret not in seen["viewer"]
     assert "claude.ai" in seen["viewer"]
@@ -163,7 +168,7 @@ async def test_pages_name_nobody_to_a_viewer_and_an_investigator_sees_the_client
     pages += ["/check?name=claude.ai", "/groups", "/status", "/reports/exemptions", "/reports/usage", "/roll-out"]
     for address in (*pages, "/changes", "/unlisted", "/lists", "/local"):
         page, _ = await viewer.get(address)
-        assert not [secret for secret in (CLIENT, IDENTITY, OWNER) if secret in page], address
+        assert not [secret for secret in (CLIENT, IDENTITY, OWNER, HOST) if secret in page], address
         assert 'href="/clients"' not in page
     for address in ("/clients", "/clients/history", "/reports/evidence", f"/queries?client={CLIENT}"):
         page, _ = await viewer.get(address, 403)
@@ -294,7 +299,7 @@ async def test_the_description_says_who_sees_persons(served: Served) -> None:
     said = described["paths"]["/api/v1/queries"]["get"]["description"]
     assert said == (
         "Least role: viewer. Without the role investigator, a caller is refused with client, identity and does not see "
-        "items.client, items.identity, items.exemption."
+        "items.client, items.client_host, items.identity, items.exemption."
     )
     assert json.dumps(described).count("Least role: ") == sum(1 for route in ROUTES if route.role)
 

@@ -36,6 +36,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
             "queries_per_second": 1000,
             "ipv6_prefix": 64,
             "ipv6_prefix_factor": 20,
+            "host_names": {"hosts": [], "dhcp_leases": [], "ptr": False, "most": 50_000, "max_mib": 16},
         },
         "rate_limits": {"action": "refuse", "exempt": [], "responses_per_second": 0, "slip": 2},
         "cookies": {"enabled": True, "secret": None},

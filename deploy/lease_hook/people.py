@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,10 @@ class DeviceMap:
                 f"the name {shown(name)} is one that only devices have: theirs begin with {', '.join(_MARKS)}"
             )
         return mapped or Holder(read_identity(name), self._settings.group)
+
+    def is_nobody(self, name: str) -> bool:
+        """Whether a name is of those that the config ignores: accounts of services and machines, anonymous ones."""
+        return any(fnmatch.fnmatchcase(name.strip().lower(), pattern) for pattern in self._settings.ignored)
 
     def of_device(self, mac: str, *, client_id: str = "", duid: str = "", host_name: str = "") -> Holder | None:
         """Whose a DHCP client is; None where nobody says. Raises HookError.

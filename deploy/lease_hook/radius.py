@@ -34,6 +34,8 @@ def act(hook: Hook, facts: Mapping[str, str]) -> None:
     user = _value(facts, "USER_NAME")
     if not user:
         raise HookError("an Accounting-Request without User-Name: it cannot be told whose lease that is")
+    if hook.people.is_nobody(user):
+        return
     holder = hook.people.of_name(user)
     session = f"radius:{_value(facts, 'ACCT_SESSION_ID')[:_MAX_SESSION]}"
     if status in _GIVEN:

@@ -12,6 +12,7 @@ import signal
 import sys
 import syslog
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
@@ -34,9 +35,18 @@ class Hook(NamedTuple):
     def lease(
         self, addresses: list[str], holder: Holder, source: str, *, seconds: str = "", only_when_due: bool = False
     ) -> bool:
-        """Order a lease, as `Spool.set` does; for as long as a server says in `seconds`, else as the settings say."""
+        """Order a lease, as `Spool.set` does; for as long as a server says in `seconds`, else as the settings say.
+
+        Addresses that several people have at once get none.
+        """
+        addresses = [one for one in addresses if not self._is_shared(one)]
+        if not addresses:
+            return False
         ttl = int(seconds) if re.fullmatch(r"[1-9][0-9]{0,9}", seconds) else self.settings.ttl_seconds
         return self.spool.set(addresses, *holder, ttl_seconds=ttl, source=source, only_when_due=only_when_due)
+
+    def _is_shared(self, address: str) -> bool:
+        return any(ip_address(address) in network for network in self.settings.shared)
 
 
 def log(text: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from stat import S_IRWXO
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Union
 from urllib.parse import urlsplit
 
 DEFAULT_PATH: Final = "/etc/moatdns/lease-hook.conf"
@@ -26,8 +27,15 @@ _DEFAULTS: Final = {
     "MAP": "",
     "UNMAPPED": "none",
     "STATE_DIR": "/run/moatdns-lease-hook",
+    "IGNORE": "",
+    "SHARED": "",
+    "DOMAINS": "",
+    "REALM": "",
     "ALLOW_PLAIN_HTTP": "no",
 }
+
+
+Network = Union[IPv4Network, IPv6Network]  # noqa: UP007 (Python 3.9)
 
 
 class HookError(Exception):
@@ -45,6 +53,10 @@ class Settings(NamedTuple):
     map_file: Path | None
     unmapped: str  # which identity a device gets that the map does not name: none, host-name or mac
     state_dir: Path
+    ignored: tuple[str, ...] = ()  # patterns of names that are nobody's, in lower case
+    shared: tuple[Network, ...] = ()  # whose addresses several people have at once
+    domains: tuple[str, ...] = ()  # of log-on events, in lower case
+    realm: str = ""  # that is put behind the names of accounts
 
     def token(self) -> str:
         """The bearer token. Raises HookError."""
@@ -100,6 +112,10 @@ def _checked(values: Mapping[str, str], path: Path) -> Settings:
             raise wrong(key, "is not a whole path: hooks run in any folder")
         if not values[key] and key in {"TOKEN_FILE", "STATE_DIR"}:
             raise wrong(key, "is empty")
+    try:
+        shared = tuple(ip_network(text, strict=False) for text in values["SHARED"].split())
+    except ValueError as error:
+        raise wrong("SHARED", f"is not addresses and networks, with spaces between: {error}") from None
     return Settings(
         url=values["URL"].rstrip("/"),
         token_file=Path(values["TOKEN_FILE"]),
@@ -109,6 +125,10 @@ def _checked(values: Mapping[str, str], path: Path) -> Settings:
         map_file=Path(values["MAP"]) if values["MAP"] else None,
         unmapped=values["UNMAPPED"],
         state_dir=Path(values["STATE_DIR"]),
+        ignored=tuple(values["IGNORE"].lower().split()),
+        shared=shared,
+        domains=tuple(values["DOMAINS"].lower().split()),
+        realm=values["REALM"].lower(),
     )
 
 

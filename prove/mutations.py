@@ -13,7 +13,7 @@ import dns.rdataclass
 
 _HEADER = 12
 _QR = 0x80
-_UNKNOWN = dns.edns.OptionType.make(65001)
+_UNKNOWN = dns.edns.OptionType.make(65002)
 _LONGEST = 4096 + 64  # beyond, the listener cuts
 _EXTREMES = (0, 1, 2, 3, 0x7F, 0x80, 0xC0, 0xFF)
 _LONG_NAME = ".".join(["x" * 63] * 3 + ["y" * 57, "yz"])  # 255 octets in all

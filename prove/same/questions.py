@@ -47,7 +47,7 @@ _CHAOS = ("version.bind.", "id.server.", "hostname.bind.", "version.server.", "s
 _META = ("AXFR", "IXFR", "MAILA", "MAILB", "TYPE0", "TYPE128", "TYPE200", "TSIG", "TKEY", "OPT")
 _REPEATED_SHARE = 0.4  # of the questions: asked before
 _RECENT = 500
-_UNKNOWN_OPTION = dns.edns.GenericOption(dns.edns.OptionType.make(65001), b"\1\2\3")
+_UNKNOWN_OPTION = dns.edns.GenericOption(dns.edns.OptionType.make(65002), b"\1\2\3")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from resolver.answering.client_bounds import ClientBounds
 from resolver.answering.client_places import ClientPlaces
 from resolver.answering.clients import Clients
 from resolver.answering.pending import Pending, PendingOwner
-from resolver.answering.proxies import BY_CLIENT_SUBNET
+from resolver.answering.proxies import BY_CLIENT_SUBNET, BY_MAC
 from resolver.answering.rates import Ration, ResponseRates, network_of
 from resolver.answering.ready import ReadyAnswers
 from resolver.answering.replies import Reply
@@ -25,6 +25,7 @@ from resolver.answering.unlisted import UnlistedNames
 from resolver.cache.entry import CacheEntry
 from resolver.errors import FormatError, NotAQuery
 from resolver.policy.moments import Moment
+from resolver.policy.proved_names import mac_name
 from resolver.policy.snapshot import PolicySnapshot
 from resolver.snapshot.clocks import now
 from resolver.telemetry.counters import Counters, Outcome
@@ -33,6 +34,7 @@ from resolver.wire.answer import Answer
 from resolver.wire.client_subnet import client_of_subnet, option_for
 from resolver.wire.codes import MAX_MESSAGE, Ede, EdnsOption, Flag, Rcode
 from resolver.wire.cookies import CookieProof
+from resolver.wire.mac_options import mac_of
 from resolver.wire.question import Question, carries_opt, parse_question
 from resolver.wire.response import compose, ede_option, error_without_question, truncated
 from resolver.wire.transport import Transport
@@ -200,6 +202,13 @@ class Pipeline(PendingOwner):
             client = self.clients.at(named)  # (RFC 7871), and the answer is what it may see
             if client.packed == proxy.packed:
                 client = client.itself()
+        if proxy.words & BY_MAC and (mac := mac_of(question.options)) is not None:
+            if not mac:
+                self._counters.dropped["client_mac"] += 1
+                return None
+            is_proxys = client.packed == proxy.packed  # nobody has said which address: a machine behind it
+            client = self.clients.at(client.address, mac_name(mac))
+            client = client.itself() if is_proxys else client
         if client.lacks_word:
             self._counters.dropped["proxy_says_nothing"] += 1
             return None

@@ -11,7 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from resolver.config.settings import CLIENT_SUBNET, FORWARDED_FOR, PROXY, PROXY_WITHIN_TLS, TrustedProxy
+from resolver.config.settings import (
+    CLIENT_SUBNET,
+    FORWARDED_FOR,
+    MAC_OPTION,
+    PROXY,
+    PROXY_WITHIN_TLS,
+    TrustedProxy,
+)
 from resolver.errors import FormatError
 from resolver.policy.groups import Address, NetworkTable, parse_client
 
@@ -19,12 +26,14 @@ BY_HEADER: Final = 1  # a PROXY header before all else that it says
 BY_HEADER_WITHIN_TLS: Final = 2  # one within TLS, where TLS is the proxy's own and not passed on from a client
 BY_FORWARDED_FOR: Final = 4
 BY_CLIENT_SUBNET: Final = 8
+BY_MAC: Final = 16  # the MAC address of the machine that asks, in EDNS
 
 _BITS: Final = {
     PROXY: BY_HEADER,
     PROXY_WITHIN_TLS: BY_HEADER_WITHIN_TLS,
     FORWARDED_FOR: BY_FORWARDED_FOR,
     CLIENT_SUBNET: BY_CLIENT_SUBNET,
+    MAC_OPTION: BY_MAC,
 }
 _LONGEST: Final = 80  # characters of an address, with brackets, zone and port
 _BRACKETED: Final = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[0-9A-Za-z._~-]+)?)\](?::([0-9]{1,5}))?\Z")

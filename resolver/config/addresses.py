@@ -8,7 +8,7 @@ from typing import Final
 
 from resolver.config.wording import nearest, shown
 from resolver.errors import RuleError
-from resolver.policy.proved_names import is_claimable, normal_client_name, proved_by
+from resolver.policy.proved_names import is_claimable, is_mac_name, normal_client_name, proved_by
 from resolver.wire.names import parse_name, to_text
 
 NAMED_CLIENTS: Final[dict[str, tuple[str, ...]]] = {
@@ -77,15 +77,16 @@ def read_client_set(text: str) -> str:
 
 
 def read_client_name(text: str) -> str:
-    """A name of clients over DoT or DoH: one label, in lower case, or ``proved:`` and a name in a certificate."""
+    """A name of clients: one label, in lower case, ``proved:`` and a name in a certificate, or ``mac:`` and octets."""
     try:
         name = normal_client_name(text)
     except RuleError as error:
         raise RuleError(f"{shown(text)} {error}") from None
-    if proved_by(name) is None and not is_claimable(text.strip()):
+    if proved_by(name) is None and not is_mac_name(name) and not is_claimable(text.strip()):
         raise RuleError(
             f"{shown(text)} is not a client name: use letters, digits and '-', at most 63, and no '-' at the "
-            "beginning; a name that a certificate proves is written as in 'proved:alice@example.com'"
+            "beginning; a name that a certificate proves is written as in 'proved:alice@example.com', a "
+            "machine's that a trusted proxy names as in 'mac:02:00:5e:00:53:01'"
         )
     return name
 

@@ -19,7 +19,7 @@ _RATES = RateLimits()
 _NETWORKS = ClientNetworks()
 _HOST_NAMES = HostNamesSettings()
 _FILE = "file:"
-ProxySource = Literal["proxy", "proxy-within-tls", "x-forwarded-for", "client-subnet"]
+ProxySource = Literal["proxy", "proxy-within-tls", "x-forwarded-for", "client-subnet", "mac"]
 _SOURCES: Final = get_args(ProxySource)
 _LONGEST = 255  # octets of a character-string (RFC 1035 section 3.3.14)
 
@@ -164,7 +164,9 @@ class ProxySection(Section):
     sources: Annotated[tuple[ProxySource, ...], BeforeValidator(_read_sources)] = PLAIN_SOURCES
     """By what they are believed when they say for whom they ask. 'proxy': a PROXY header (version 2), before TLS;
     'proxy-within-tls': one within TLS that is the proxy's own; 'x-forwarded-for': that header of a request by HTTP;
-    'client-subnet': an EDNS client subnet of full length. A query without is refused. []: they ask for themselves."""
+    'client-subnet': an EDNS client subnet of full length; 'mac': the machine's MAC address in EDNS, as dnsmasq's
+    add-mac writes it, for groups that have it in client_names. A query without any is refused. []: they ask for
+    themselves."""
 
     @property
     def is_told(self) -> bool:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from resolver.config.addresses import parse_endpoint
-from resolver.policy.proved_names import proved_by
+from resolver.config.settings import MAC_OPTION
+from resolver.policy.proved_names import is_mac_name, proved_by
 
 if TYPE_CHECKING:
     from resolver.config.schema import Config
@@ -184,6 +185,18 @@ def client_notes(config: Config) -> Iterator[str]:
             "believed: by a PROXY header and by X-Forwarded-For then, not by the EDNS client subnet, and what says "
             f'nothing is refused. Write {{network: "{plain[0]}", sources: [proxy]}}, with those of proxy, '
             "proxy-within-tls, x-forwarded-for and client-subnet that it sends itself"
+        )
+    yield from _mac_notes(config)
+
+
+def _mac_notes(config: Config) -> Iterator[str]:
+    """Of names of machines that no proxy gives."""
+    named = [name for group in config.policy.groups for name in group.client_names if is_mac_name(name)]
+    if named and not any(MAC_OPTION in one.sources for one in config.clients.trusted_proxies):
+        more = f" and {len(named) - _MOST_SHOWN} more" if len(named) > _MOST_SHOWN else ""
+        yield (
+            f"client_names: nobody says that a query is from {', '.join(named[:_MOST_SHOWN])}{more}: give a proxy of "
+            "clients.trusted_proxies the source mac"
         )
 
 

@@ -16,6 +16,7 @@ PROXY: Final = "proxy"
 PROXY_WITHIN_TLS: Final = "proxy-within-tls"
 FORWARDED_FOR: Final = "x-forwarded-for"
 CLIENT_SUBNET: Final = "client-subnet"
+MAC_OPTION: Final = "mac"
 PLAIN_SOURCES: Final = (PROXY, FORWARDED_FOR)
 """Words that a proxy is believed by unless the config says."""
 

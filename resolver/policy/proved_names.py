@@ -1,4 +1,7 @@
-"""Names that clients prove by a certificate: how they are told from those that are merely claimed, and compared."""
+"""Names that clients have without claiming them: how they are told from those that are claimed, and compared.
+
+A certificate proves some; a trusted proxy says others by a MAC address (``mac:02:00:5e:00:53:01``).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ from resolver.system.safe_text import refuse_acting
 PROVED: Final = "proved:"
 """Begins a client name that only a certificate gives. No claim has it: a claimed name is one label, without a colon."""
 
+MAC: Final = "mac:"
+"""Begins a client name that only a trusted proxy gives, by the MAC address of the machine that asks."""
+
 MOST_OCTETS: Final = 200  # of a name in UTF-8, as of an identity in a lease
+_OCTETS_OF_MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}\Z")
 _CLAIMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}\Z")  # ASCII: a Kelvin sign is no k
 
 
@@ -25,6 +32,16 @@ def is_claimable(text: str) -> bool:
 def proved_by(client_name: str) -> str | None:
     """The identity in a client name that a certificate gives; None for a name that is claimed."""
     return client_name[len(PROVED) :] if client_name.startswith(PROVED) else None
+
+
+def mac_name(octets: bytes) -> str:
+    """The client name of the machine with this MAC address."""
+    return MAC + octets.hex(":")
+
+
+def is_mac_name(client_name: str) -> bool:
+    """Whether a client name in its normal form is a machine's."""
+    return client_name.startswith(MAC)
 
 
 def normal_identity(text: str) -> str:
@@ -57,4 +74,10 @@ def normal_client_name(text: str) -> str:
     written = text.strip()
     if written[: len(PROVED)].lower() == PROVED:
         return PROVED + normal_identity(written[len(PROVED) :])
-    return written.lower()
+    lower = written.lower()
+    if not is_mac_name(lower):
+        return lower
+    octets = lower.removeprefix(MAC)
+    if not _OCTETS_OF_MAC.match(octets):
+        raise RuleError("is not a MAC address: write six octets, as in 'mac:02:00:5e:00:53:01'")
+    return MAC + octets.replace("-", ":")

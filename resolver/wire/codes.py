@@ -76,6 +76,8 @@ class EdnsOption(IntEnum):
     TCP_KEEPALIVE = 11
     PADDING = 12
     EDE = 15
+    MAC = 65001  # not registered: dnsmasq's --add-mac
+    DEVICE_ID = 65073  # not registered: dnsmasq's --add-mac=text and =base64, as Nominum's servers had it
 
 
 class Ede(IntEnum):

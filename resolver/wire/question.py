@@ -33,7 +33,7 @@ _TSIG: Final = int(Type.TSIG)
 _BITS: Final = {(False, 0): b"\x00", (True, 0): b"\x01", (False, _CD): b"\x02", (True, _CD): b"\x03"}
 _DO: Final = 0x8000  # the first bit of the OPT record's flags (RFC 6891 section 6.1.4)
 # Between a client and us alone: they change from query to query, and never what is answered, only what is added to it.
-# Whom a client subnet is believed from has it taken for a client.
+# Whom a client subnet or a MAC address is believed from has it taken for a client.
 _HOP_BY_HOP: Final = frozenset(
     {
         EdnsOption.NSID,
@@ -41,10 +41,13 @@ _HOP_BY_HOP: Final = frozenset(
         EdnsOption.COOKIE,
         EdnsOption.TCP_KEEPALIVE,
         EdnsOption.PADDING,
+        EdnsOption.MAC,
+        EdnsOption.DEVICE_ID,
     }
 )
+# By which a proxy names its client: where there are two, one may be the client's own word, which the proxy left.
+_NAMING: Final = frozenset({EdnsOption.CLIENT_SUBNET, EdnsOption.MAC, EdnsOption.DEVICE_ID})
 _COOKIE: Final = int(EdnsOption.COOKIE)
-_CLIENT_SUBNET: Final = int(EdnsOption.CLIENT_SUBNET)
 _NO_OPTIONS: Mapping[int, bytes] = {}
 _NO_QUESTION: Final = b"\x00\x00"
 _ROOT: Final = b"\x00"
@@ -274,8 +277,8 @@ def _read_opt(question: Question, owner: int, rdata: int, end: int) -> None:
             raise FormatError("an EDNS option is cut off")
         if code in _HOP_BY_HOP:
             data = query[at + 4 : following]
-            if options.setdefault(code, data) != data and code == _CLIENT_SUBNET:
-                options[code] = b""  # one of them may be the client's own word, which a proxy left: nobody's then
+            if options.setdefault(code, data) != data and code in _NAMING:
+                options[code] = b""  # nobody's then
         else:
             kept += query[at:following]
         at = following

@@ -124,7 +124,7 @@ def test_no_answer_over_udp_is_larger_than_1232_octets_whatever_the_client_would
 def test_flags_of_a_client_reach_the_upstream_and_its_hop_by_hop_options_do_not(
     server: Moatdns, upstream: StubUpstream
 ) -> None:
-    options = [dns.edns.GenericOption(code, b"\x01\x02\x03\x04\x05\x06\x07\x08") for code in (10, 100, 65001)]
+    options = [dns.edns.GenericOption(code, b"\x01\x02\x03\x04\x05\x06\x07\x08") for code in (10, 100, 65002)]
     options.append(dns.edns.ECSOption("192.0.2.0", 24))
     asked = dns.message.make_query("flags.example", "A", use_edns=0, ednsflags=dns.flags.DO, options=options)
     asked.flags |= dns.flags.CD

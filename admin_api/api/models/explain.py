@@ -23,7 +23,7 @@ class ExplainQuery(Sent):
     client_name: str = Field(
         "",
         max_length=len(PROVED) + MOST_OCTETS,
-        description="The client's name over DoT or DoH, or `proved:` and a name in its certificate.",
+        description="The client's name over DoT or DoH, `proved:` and a name in its certificate, or `mac:` and octets.",
     )
     type: str = Field("A", min_length=1, max_length=20)
     at: Moment | None = Field(None, description="By the policy of that moment; default: now.")

@@ -34,7 +34,8 @@ class GroupPatch(Sent):
     networks: list[str] | None = None
     client_names: list[str] | None = Field(
         None,
-        description="Names of its clients over DoT or DoH, `proved:` and names in certificates; each in one group.",
+        description="Names of its clients over DoT or DoH, `proved:` and names in certificates, `mac:` and MAC "
+        "addresses that trusted proxies name; each in one group.",
     )
     exempt: bool | None = None
     mode: Literal["enforce", "monitor"] | None = None

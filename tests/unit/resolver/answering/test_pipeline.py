@@ -511,7 +511,7 @@ async def test_types_that_are_no_data_of_a_name_never_go_upstream(
 
 
 async def test_a_query_with_a_huge_option_is_answered_and_not_kept(served: Served) -> None:
-    option = dns.edns.GenericOption(65001, bytes(60_000))
+    option = dns.edns.GenericOption(65002, bytes(60_000))
     query = dns.message.make_query("acme.ai", "A", use_edns=0, payload=65535, options=[option])
     client = served.pipeline.clients.at("127.0.0.1")
     wire = query.to_wire(max_size=65535)

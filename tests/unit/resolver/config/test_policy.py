@@ -186,7 +186,18 @@ def test_equal_policies_give_equal_json(load: Load) -> None:
             "groups: [{name: a, client_names: [k, 'no name']}]",
             "groups[0].client_names[1]: 'no name' is not a client name: use letters, digits and '-', at most "
             "63, and no '-' at the beginning; a name that a certificate proves is written as in "
-            "'proved:alice@example.com'",
+            "'proved:alice@example.com', a machine's that a trusted proxy names as in 'mac:02:00:5e:00:53:01'",
+        ),
+        (
+            "groups: [{name: a, client_names: ['mac:02:00:5e:00:53']}]",
+            "groups[0].client_names[0]: 'mac:02:00:5e:00:53' is not a MAC address: write six octets, as in "
+            "'mac:02:00:5e:00:53:01'",
+        ),
+        (
+            "groups: [{name: a, client_names: ['mac:02-00-5E-00-53-01']}, "
+            "{name: b, client_names: ['MAC:02:00:5e:00:53:01']}]",
+            "groups[1].client_names[0]: mac:02:00:5e:00:53:01 belongs to the group 'a' and to 'b': a client name has "
+            "one group, so remove it from one",
         ),
         (
             "groups: [{name: a, client_names: ['proved:a b']}]",

@@ -280,11 +280,22 @@ def test_where_each_proxy_has_its_sources_there_is_nothing_to_note(load: Load) -
     assert not list(client_notes(load_config(None)))
 
 
+def test_names_of_machines_that_no_proxy_gives_are_noted(load: Load) -> None:
+    groups = "policy: {groups: [{name: a, client_names: ['mac:02:00:5e:00:53:01', kiosk]}]}"
+    (note,) = client_notes(load(groups))
+    assert note == (
+        "client_names: nobody says that a query is from mac:02:00:5e:00:53:01: give a proxy of clients.trusted_proxies "
+        "the source mac"
+    )
+    proxies = "clients: {trusted_proxies: [{network: 192.0.2.1, sources: [mac]}]}"
+    assert not list(client_notes(load(f"{proxies}\n{groups}")))
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
         ("{network: 192.0.2.1, sources: [prox]}", "[0].sources[0]: should be 'proxy', 'proxy-within-tls', "
-         "'x-forwarded-for' or 'client-subnet', is 'prox': did you mean 'proxy'?"),
+         "'x-forwarded-for', 'client-subnet' or 'mac', is 'prox': did you mean 'proxy'?"),
         ("{network: 192.0.2.1, source: [proxy]}", "[0].source: is not a known key: did you mean 'sources'?"),
         ("{sources: [proxy]}", "[0].network: is missing: add it"),
         ("{network: 192.0.2, sources: [proxy]}", "[0].network: '192.0.2' is not a network"),

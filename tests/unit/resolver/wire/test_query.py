@@ -96,7 +96,7 @@ def test_of_several_cookies_the_first_counts_and_one_elsewhere_is_none() -> None
     message = dns.message.from_wire(response())
     message.use_edns(0, options=[dns.edns.GenericOption(10, b"a" * 8), dns.edns.GenericOption(10, b"b" * 8)])
     assert cookie_in(message.to_wire()) == b"a" * 8
-    message.use_edns(0, options=[dns.edns.GenericOption(65001, b"\x00\x0a\x00\x08" + b"c" * 8)])
+    message.use_edns(0, options=[dns.edns.GenericOption(65002, b"\x00\x0a\x00\x08" + b"c" * 8)])
     assert cookie_in(message.to_wire()) is None
 
 
@@ -123,7 +123,7 @@ def test_the_rcode_is_found_behind_any_records(rcode: int, parts: list[tuple[str
     for number, (section, labels) in enumerate(parts):
         owner = "".join(f"l{number}." for _ in range(labels)) + "www.example.com."
         getattr(message, section).append(dns.rrset.from_text(owner, number, "IN", "TXT", f'"{number}"'))
-    message.use_edns(0, options=[dns.edns.GenericOption(65001, option)])
+    message.use_edns(0, options=[dns.edns.GenericOption(65002, option)])
     message.set_rcode(rcode)
     wire = message.to_wire()
     assert extended_rcode_of(wire) == rcode
@@ -134,7 +134,7 @@ def test_the_rcode_is_found_behind_any_records(rcode: int, parts: list[tuple[str
 def test_an_option_that_looks_like_an_opt_record_has_no_say_in_the_rcode(data: bytes) -> None:
     message = dns.message.from_wire(response())
     message.answer.append(dns.rrset.from_text("www.example.com.", 60, "IN", "AAAA", "2001:db8::1"))
-    message.use_edns(0, options=[dns.edns.GenericOption(65001, data)])
+    message.use_edns(0, options=[dns.edns.GenericOption(65002, data)])
     message.set_rcode(dns.rcode.BADVERS)
     assert extended_rcode_of(message.to_wire()) == dns.rcode.BADVERS
 

@@ -65,7 +65,7 @@ def test_options_between_a_client_and_us_alone_are_left_out_of_the_table_key(cod
     # The first counts (RFC 7873 section 4), but no subnet where two differ: one may be a client's, another its proxy's.
     assert one.options == {code: b"" if code == dns.edns.ECS else b"12345678"}
     assert one.table_key == read().table_key
-    other = dns.edns.GenericOption(65001, b"x")
+    other = dns.edns.GenericOption(65002, b"x")
     assert read(dns.edns.GenericOption(code, b"1"), other).table_key == read(other).table_key != read().table_key
 
 

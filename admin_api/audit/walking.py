@@ -15,7 +15,7 @@ from admin_api.store.store import Store
 from resolver.telemetry.log import Log
 
 ROWS_A_LOOK: Final = 200
-"""Rows that are looked at in a second: some 3 ms of computing."""
+"""Rows that are looked at in a second: some 6 ms of computing, 13 where each has texts beside it."""
 
 PAUSE_SECONDS: Final = 60.0
 """Between the end of the trail and the next look from its beginning."""

@@ -15,6 +15,7 @@ ACTIONS = (
     "create", "update", "delete", "add rules", "remove rules", "grant", "request", "approve", "deny", "renew", "revoke",
     "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test", "rollback",
     "acknowledge", "begin-anew", "restore", "suspend", "confirm", "widen", "redeem", "refuse",
+    "strike", "checkpoint",
 )  # fmt: skip
 
 

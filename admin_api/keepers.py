@@ -82,6 +82,7 @@ class Keepers:
             days=settings.retention.audit_days,
             trouble=lambda: self.heads.trouble,
             sent=self.sinks.audit_sent,
+            held=settings.legal_holds,
         )
         self.upstreams = UpstreamWatch(channel, access, self.outbox, log)
         self.watcher = Watcher(access, self.outbox, self.troubles)

@@ -1,7 +1,7 @@
 """Removes rows of the audit trail whose time is over (`retention.audit_days`), each time up to a signed checkpoint.
 
-Only rows that are whole go, and none that somebody still needs: of change requests that wait, of losses that a later
-head would show again, and those that a log sink has not got yet.
+Only rows that are whole go, and none that somebody still needs: of persons whom a legal hold is on, of change requests
+that wait, of losses that a later head would show again, and those that a log sink has not got yet.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.persons import normal_form
 from admin_api.signed.signer import Signer
 from admin_api.store import checkpoints, trail
 from admin_api.store.access import StoreAccess
+from admin_api.store.audit_texts import first_row_naming
 from admin_api.store.checkpoints import CHECKPOINT, FORMAT, LastRemoved
 from admin_api.store.errors import StoreAway
+from admin_api.store.naming import Naming
 from admin_api.store.store import Store
 from admin_api.store.tables import audit, change_requests
 from resolver.errors import MoatdnsError
@@ -51,9 +54,13 @@ class AuditRetention:
         days: int | None,
         trouble: Callable[[], str | None],
         sent: Sent,
+        held: Sequence[str] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`days` None: rows are kept for ever. `trouble` says why the trail is not whole: then nothing is removed."""
+        """`days` None: rows are kept for ever. `trouble` says why the trail is not whole: then nothing is removed.
+
+        `held` are identities of persons of whom nothing may be removed.
+        """
         self.removed_to = 0
         self._access = access
         self._signing = signing
@@ -61,6 +68,7 @@ class AuditRetention:
         self._days = days
         self._trouble = trouble
         self._sent = sent
+        self._held = [Naming(name) for name in held if normal_form(name)]
         self._clock = clock
 
     async def run(self) -> None:
@@ -90,7 +98,8 @@ class AuditRetention:
 
     async def _removable(self, store: Store, before: datetime) -> LastRemoved | None:
         async with store.read() as connection:
-            return await removable(connection, before, most=ROWS_A_CHECKPOINT, sent=await self._sent(connection))
+            sent = await self._sent(connection)
+            return await removable(connection, before, most=ROWS_A_CHECKPOINT, sent=sent, held=self._held)
 
     async def _fault(self, store: Store, last: LastRemoved) -> str | None:
         """Why the trail is not whole up to a row; None where it is."""
@@ -127,10 +136,13 @@ class AuditRetention:
         return 0
 
 
-async def removable(conn: AsyncConnection, before: datetime, *, most: int, sent: int | None) -> LastRemoved | None:
+async def removable(
+    conn: AsyncConnection, before: datetime, *, most: int, sent: int | None, held: Sequence[Naming] = ()
+) -> LastRemoved | None:
     """The last of the oldest rows, at most so many, that are from before a time and that nobody needs.
 
-    `sent`: the last row that all have who are to get each. None where there is nothing to remove.
+    `sent`: the last row that all have who are to get each; `held`: persons of whom nothing may be removed. None where
+    there is nothing to remove.
     """
     c = audit.c
     first, head = (await conn.execute(select(func.min(c.id), func.max(c.id)))).one()
@@ -142,8 +154,9 @@ async def removable(conn: AsyncConnection, before: datetime, *, most: int, sent:
         to = younger - 1
     waiting = (await conn.scalars(select(change_requests.c.id).where(change_requests.c.status == "pending"))).all()
     asked = select(func.min(c.id)).where(c.object.in_([f"change-requests/{number}" for number in waiting]))
-    if (needed := await conn.scalar(asked)) is not None:
-        to = min(to, needed - 1)
+    for needed in (await conn.scalar(asked), await first_row_naming(conn, to, held)):
+        if needed is not None:
+            to = min(to, needed - 1)
     to = await trail.before_losses(conn, to)
     other = select(c.id).where(c.id.between(first, to), c.action != CHECKPOINT[0]).limit(1)
     if to < first or await conn.scalar(other) is None:  # a checkpoint for checkpoints alone would never end

@@ -144,8 +144,25 @@ async def rows_naming(conn: AsyncConnection, identity: str, *, most: int = 1000)
     return found[:most]
 
 
+async def first_row_naming(conn: AsyncConnection, to: int, namings: Sequence[Naming]) -> int | None:
+    """The first row up to one that names any of some persons, itself or by a text beside it."""
+    c, last = audit.c, 0
+    while namings:
+        query = select(c.id, c.actor, c.before, c.after).where(c.id > last, c.id <= to).order_by(c.id).limit(_MOST_IDS)
+        rows = [tuple(row) for row in await conn.execute(query)]
+        if not rows:
+            break
+        beside = await texts_of(conn, (row[0] for row in rows))
+        whole = [(*row, *(one.text for one in beside.get(row[0], ()))) for row in rows]
+        found = [number for each in namings for number in await asyncio.to_thread(_named_in, whole, each)]
+        if found:
+            return min(found)
+        last = rows[-1][0]
+    return None
+
+
 def _named_in(rows: Sequence[tuple[Any, ...]], naming: Naming) -> list[int]:
-    """Numbers of rows (id, actor, before, after) that name somebody."""
+    """Numbers of rows (id, actor, then JSON: before, after and texts beside) that name somebody."""
     return [
         number
         for number, actor, *states in rows

@@ -206,6 +206,23 @@ async def test_rows_that_somebody_needs_stay(store: Store, tmp_path: Path) -> No
     assert (await verify(store)).findings == []
 
 
+async def test_rows_that_name_a_person_whom_a_legal_hold_is_on_stay(store: Store, tmp_path: Path) -> None:
+    await fill(store, 2)
+    async with store.change("ops") as change:
+        await exemptions.create(change, new_exemption(kind="identity", who=("ana.schmidt",)), owner="Ben")
+    async with store.change("person:Cem Kaya <https://login.corp.example 7>") as change:
+        change.record("update", "lists/x", None, {})
+    async with store.change("ops") as change:
+        change.record("create", "tokens/t", None, {"owner": "dana.wolf"})
+    await fill(store, 2)
+    for held, first in ((("DANA.WOLF", "ana.schmidt"), 3), (("nobody", "cem kaya"), 4), (("dana.wolf",), 5)):
+        await remove(store, tmp_path, held=held)
+        assert (await ids(store))[0] == first
+        assert (await verify(store)).findings == []
+    await remove(store, tmp_path, held=("nobody", "\u200b"))
+    assert (await ids(store))[0] > 5
+
+
 async def test_an_acknowledged_loss_stays_while_a_head_would_show_it(store: Store, tmp_path: Path) -> None:
     await fill(store, 8)
     lost = await head(store)

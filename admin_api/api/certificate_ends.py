@@ -28,7 +28,7 @@ class CertificateEnds:
         self._files = {of: Path(path) for of, path in files.items() if path}
         self._clients = clients or ClientCertificates()
         self._ends: dict[str, datetime] = {}
-        self._authorities: AuthorityFiles | None = None
+        self._unusable: AuthorityFiles | None = None  # which are not made sense of again before they change
         self._troubles: Sequence[Trouble] = ()  # of CRLs, those that are to come included
         self._first_crl_end: datetime | None = None
 
@@ -47,13 +47,14 @@ class CertificateEnds:
     def _read_clients(self) -> None:
         from resolver.config.client_authority_files import AuthorityFiles  # noqa: PLC0415 (as below)
 
-        if self._authorities is None:
-            crl = Path(self._clients.crl) if self._clients.crl else None
-            self._authorities = AuthorityFiles(Path(self._clients.ca), crl)
+        crl = Path(self._clients.crl) if self._clients.crl else None
+        files = self._unusable or AuthorityFiles(Path(self._clients.ca), crl)
         try:
-            authorities = self._authorities.read()
+            authorities = files.read()
         except ListenError:  # whoever asks for certificates says why it cannot be used
+            self._unusable = files
             return
+        self._unusable = None
         self._troubles, self._first_crl_end = authorities.troubles, authorities.first_crl_end
         self._ends[_CLIENTS] = authorities.first_end
 

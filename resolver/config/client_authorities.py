@@ -188,7 +188,7 @@ class ClientAuthorities:
 
     @property
     def troubles(self) -> list[Trouble]:
-        """All that a CRL lacks or will."""
+        """All that a CRL lacks or will, while its CA has certificates at all that could be taken."""
         return [trouble for one in self._authorities.values() for trouble in self._troubles_of(one)]
 
     def _troubles_of(self, one: _Authority) -> Iterator[Trouble]:
@@ -202,7 +202,7 @@ class ClientAuthorities:
         ahead = f"{CRL}: the CRL of {one.name} begins at {_shown(begins)} only: {so} until then; compare both clocks"
         yield Trouble(ahead, ends=begins)
         over = f"{CRL}: the CRL of {one.name} was to be renewed by {_shown(ends)}: {so}"
-        yield Trouble(over, begins=ends)
+        yield Trouble(over, begins=ends, ends=one.ends)
 
     @property
     def first_end(self) -> datetime:

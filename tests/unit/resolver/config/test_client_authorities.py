@@ -92,6 +92,18 @@ def test_a_list_whose_time_is_over_or_to_come_refuses_all_of_its_ca(
     assert not then.is_there(now() + (-2 * DAY if ends < timedelta() else 2 * DAY))
 
 
+@pytest.mark.parametrize("has_list", [True, False])
+def test_of_a_ca_that_is_over_no_list_is_missed(tmp_path: Path, authority: ClientAuthority, has_list: bool) -> None:
+    old = ClientAuthority(tmp_path / "old", "Old", ends_in=-DAY)
+    old.write_crl(begins_in=-5 * DAY, ends_in=-2 * DAY)
+    lists = (authority.crl, old.crl) if has_list else (authority.crl,)
+    ca = joined(tmp_path / "ca.pem", authority.ca, old.ca)
+    authorities = read_authorities(ca, joined(tmp_path / "crl.pem", *lists))
+    of_old = [trouble for trouble in authorities.troubles if "'CN=Old'" in trouble.text]
+    assert not any(trouble.is_there(now()) for trouble in authorities.troubles)
+    assert [trouble.is_there(now() - DAY - timedelta(hours=1)) for trouble in of_old].count(True) == 1
+
+
 def test_of_two_cas_one_without_a_list_is_refused_and_told(tmp_path: Path, authority: ClientAuthority) -> None:
     other = ClientAuthority(tmp_path / "other", "Other")
     authorities = read_authorities(joined(tmp_path / "both.pem", authority.ca, other.ca), authority.crl)

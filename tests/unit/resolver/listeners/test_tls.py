@@ -43,13 +43,15 @@ def test_a_client_that_offers_nothing_of_ours_gets_the_alert_with_a_name_or_with
         agreed(context, "dot", "h3", name=name, version=version)
 
 
-@pytest.mark.parametrize("said", [b"\x15\x03\x01\x00\x02\x01\x00", b"GET / HTTP/1.1\r\n\r\n"])
-def test_a_client_that_ends_the_handshake_has_failed_at_it_whatever_the_error_lacks(
-    context: ServerContext, said: bytes
-) -> None:
+@pytest.mark.parametrize("alert", [b"\x01\x00", b"\x02\x28"])  # a goodbye, of which the error has no reason; a failure
+def test_a_client_that_ends_the_handshake_has_failed_at_it(context: ServerContext, alert: bytes) -> None:
     assert context.context is not None
-    with pytest.raises(ssl.SSLError) as caught:  # of a goodbye it has no reason
-        Tls(context.context).feed(said)
+    to_client, from_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(to_client, from_client, server_hostname="dns.office.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    with pytest.raises(ssl.SSLError) as caught:
+        Tls(context.context).feed(from_client.read() + b"\x15\x03\x03\x00\x02" + alert)
     assert failure_of(caught.value) == "tls_failed"
 
 

@@ -23,8 +23,9 @@ from admin_api.api.http.reading import MOST_BODY_BYTES, read_body, read_query
 from admin_api.api.http.security import HEADERS, HSTS
 from admin_api.api.http.turns import TURN, Turn
 from admin_api.api.openapi import document
+from admin_api.api.people import refuse_whole
 from admin_api.api.performing import Performing
-from admin_api.api.route import Route
+from admin_api.api.route import Route, operation_name
 from admin_api.api.routes import ROUTES
 
 MOST_CALLS = 200  # worked on at once; others wait their turn
@@ -114,6 +115,7 @@ class _Serving:
             caller = None
             if route.role is not None:
                 caller = await self.callers.by_header(request, route.role, takes_basic=route.takes_basic)
+            refuse_whole(operation_name(route), caller.roles if caller else ())  # before what was sent is looked at
             query = read_query(request, route.query)
             body = await read_body(request, route.body, may_lack=not route.needs_body) if route.body else {}
             call = Call(

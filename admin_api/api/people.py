@@ -171,14 +171,21 @@ PERSONS: Final[Mapping[str, Persons]] = {
 """By operation; all others show none, or answer who sent the person along (a change of a lease, of an exemption)."""
 
 
+def refuse_whole(operation: str, roles: Collection[str]) -> None:
+    """Raises BadRequest (403) where all of an operation shows persons whom a caller with these roles may not see."""
+    persons = PERSONS.get(operation)
+    if persons is not None and persons.all_of_it and not persons.shown_to(roles):
+        has = f"your token has {', '.join(roles)}"
+        raise BadRequest(403, f"this shows persons, and needs the role {persons.needs}; {has}")
+
+
 def refuse_persons(operation: str, call: Call) -> None:
     """Raises BadRequest (403) where a call asks for persons whom its caller may not see."""
+    refuse_whole(operation, call.roles)
     persons = PERSONS.get(operation)
     if persons is None or persons.shown_to(call.roles):
         return
     has = f"your token has {', '.join(call.roles)}"
-    if persons.all_of_it:
-        raise BadRequest(403, f"this shows persons, and needs the role {persons.needs}; {has}")
     for name, values in persons.asks.items():
         value = getattr(call.query, name)
         if value == type(call.query).model_fields[name].default:  # which asks for nobody

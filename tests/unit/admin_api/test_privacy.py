@@ -48,7 +48,7 @@ def test_operations_and_settings_that_are_named_are_there() -> None:
 def test_whatever_shows_persons_is_told_of() -> None:
     told = {operation for kind in KINDS for operation in kind.operations}
     whole = {operation for operation, persons in PERSONS.items() if persons.all_of_it}
-    assert whole - told <= {"GET /reports/evidence", "GET /leases/{address}"}
+    assert whole - told <= {"GET /reports/evidence", "GET /leases/{address}", "POST /people:export"}
 
 
 def test_each_retention_of_the_config_is_said_by_a_kind() -> None:

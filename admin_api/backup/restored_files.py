@@ -89,7 +89,8 @@ def erase_again(
     notes = [*read_erasures(new), *(since or ())]
     if notes:
         write_erasures(new, notes)
-    digests = to_repeat(read_erasures(new), manifest.at)
+    journal = read_erasures(new)
+    digests = to_repeat(journal, manifest.at)
     folder = new / query_log.FOLDER
     gone = 0
     if digests:
@@ -98,7 +99,8 @@ def erase_again(
         for day in query_log.days(folder):
             told(f"erasures in the query log of {day}")
             gone += _erase_day(folder, day, is_theirs)
-    return ErasedAgain(len(digests), gone, is_known=since is not None)
+    asked = {note.asked for note in journal if note.digest in digests}  # one erasure may have several digests
+    return ErasedAgain(len(asked), gone, is_known=since is not None)
 
 
 def _erase_counters(folder: Path, is_theirs: IsTheirs) -> None:

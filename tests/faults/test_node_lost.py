@@ -182,7 +182,9 @@ def _lose_and_restore(server: Moatdns, backup: Path, secret: Path, *, is_postgre
         assert line in done
     if not is_postgres:
         _kill_restores(server, (*words, "--replace"), time.monotonic() - began)
-    admin = ask_cli(server, "token", "create", "--name", "new-admin", "--role", "admin", "--owner", "Root").strip()
+    admin = ask_cli(
+        server, "token", "create", "--name", "new-admin", "--role", "admin", "--role", "investigator", "--owner", "Root"
+    ).strip()
     server.start()
     api = Api(server.admin_port, admin)
     wait_until(lambda: is_blocked_everywhere(server.port, "blocked.example"), "the restored policy")

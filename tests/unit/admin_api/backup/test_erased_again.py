@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ async def test_who_was_erased_since_the_backup_is_erased_from_it_by_the_journal_
 ) -> None:
     state_dir = tmp_path / "state"
     content = await save(state_dir)
-    write_erasures(state_dir, [noted(state_dir, 5)])
+    note = noted(state_dir, 5)
+    write_erasures(state_dir, [note, replace(note, digest="0" * 64)])  # and a pseudonym of the same client
     done = await bring_back(content, state_dir, catalogue)
     assert (done.erased.clients, done.erased.queries, done.erased.is_known) == (1, 2, True)
     assert await names_in(state_dir) == ["open.example"] * 2

@@ -23,6 +23,7 @@ SALT_OCTETS: Final = 16
 
 PERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "change-requests": frozenset({"address", "opens", "note"}),
+    "config": frozenset({"people.legal_holds"}),
     "exemptions": frozenset({"subject", "owner", "requested_owner", "reason", "ticket"}),
     "pauses": frozenset({"reason"}),
     "people": frozenset({"client", "clients", "identity", "identities", "reason"}),
@@ -36,8 +37,8 @@ Rows of other kinds name nobody whom something was decided about. Who decided st
 tokens.
 """
 
-ABOUT: Final[Mapping[str, str]] = {"exemptions": "subject"}
-"""The field with whom a row is about, by kind of object; rows of other kinds are about all whom they name."""
+ABOUT: Final[Mapping[str, str | None]] = {"config": None, "exemptions": "subject"}
+"""The field with whom a row is about, by kind of object; None: nobody. Other kinds are about all whom they name."""
 
 _PLACE = "commitment"
 # Within a JSON string each quote has a backslash before it: no text can look like this.
@@ -115,7 +116,10 @@ def opened(state: str | None, texts: Mapping[str, str]) -> str | None:
 
 def is_about(object: str, commitments: Set[str], *states: str | None) -> bool:  # noqa: A002 (the trail's word)
     """Whether a row is about somebody whom its texts with these commitments name: then all its texts are."""
-    field = ABOUT.get(object.partition("/")[0])
+    kind = object.partition("/")[0]
+    if kind not in ABOUT:
+        return True
+    field = ABOUT[kind]
     values = (json.loads(state) for state in states if state is not None)
     below = (value.get(field) for value in values if isinstance(value, dict)) if field is not None else ()
-    return field is None or not commitments.isdisjoint(commitments_in(*map(canonical, below)))
+    return not commitments.isdisjoint(commitments_in(*map(canonical, below)))

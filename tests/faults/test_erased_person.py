@@ -39,6 +39,20 @@ def command(node: Moatdns, *words: str, status: int = 0) -> str:
     return ended.stdout + ended.stderr
 
 
+def command_ends(node: Moatdns, *words: str) -> bool:
+    """Whether a command that calls the node's API succeeds by now."""
+    return (
+        subprocess.run(
+            [MOATDNS, *words, "--url", f"http://127.0.0.1:{node.admin_port}"],
+            capture_output=True,
+            env={"MOATDNS_TOKEN": str(node.api.token)},
+            timeout=4 * PATIENCE_SECONDS,
+            check=False,
+        ).returncode
+        == 0
+    )
+
+
 def local(node: Moatdns, *words: str) -> str:
     """A command of moatdns on the node's files, which succeeds."""
     ended = subprocess.run(
@@ -120,6 +134,27 @@ def lived(node: Moatdns) -> None:
     wait_until(lambda: len(node.api.get("queries?limit=1000")["items"]) == 20, "20 rows of the query log")
     for number in numbers:
         node.api.post(f"exemptions/{number}:revoke", {"reason": f"{ANA} has left"}, status=200)
+
+
+def test_of_whom_a_legal_hold_was_nothing_is_left_once_it_is_over(tmp_path: Path, world: Unbound) -> None:
+    held = {"upstream": {"servers": [world.server]}, "people": {"legal_holds": [BEN, "cleo@corp.example"]}}
+    with Moatdns(tmp_path / "moatdns", held, with_api=True) as node:
+        lease(node, OTHER, BEN)
+        ask(node, OTHER, "claude.ai")
+        erase = ("people", "erase", BEN, "--reason", "the case is closed", "--yes")
+        node.api.call("DELETE", f"leases/{OTHER}")
+        assert "a legal hold is on this person" in command(node, *erase, status=1)
+        (start,) = node.api.get("audit?action=start&object=config")["items"]
+        assert BEN in json.dumps(start), "whoever may read rows reads whom the hold was on"
+        node.reload({**held, "people": {"legal_holds": ["cleo@corp.example"]}})
+        wait_until(lambda: command_ends(node, *erase), "the hold's end")
+        assert files_with(node.state_dir, BEN) == []
+        assert files_with(node.state_dir, "cleo@corp.example") != [], "the other's hold goes on"
+        (reload,) = node.api.get("audit?action=reload&object=config")["items"]
+        assert "cleo@corp.example" in reload["after"]["changed"]["people.legal_holds"]
+        local(node, "audit", "verify")
+        node.stop()
+        assert files_with(node.state_dir, BEN) == []
 
 
 @pytest.mark.parametrize("identities", ["full", "pseudonym"])

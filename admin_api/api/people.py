@@ -26,7 +26,7 @@ from admin_api.editing.refusals import BadRequest
 from admin_api.store.roles import INVESTIGATOR, OPERATOR, may
 
 HIDDEN: Final = "hidden"
-"""What a text says that the caller may not see; lists and objects are empty, all else is null."""
+"""Text in the place of one that the caller may not see; lists and objects are empty, all else is null."""
 
 _ANY: Final = frozenset[str]()
 

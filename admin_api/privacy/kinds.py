@@ -1,7 +1,7 @@
 """Kinds of data about people and clients: the one table of what is stored, where, how long, and who reads it.
 
-Whatever new is stored about a person has an entry here; tests/unit/admin_api/test_privacy.py holds each table of the
-store and each file of the state directory against it.
+Whatever new is stored about a person has an entry here: tests/unit/admin_api/test_privacy.py holds each table of the
+store against it, tests/end_to_end/test_privacy.py each file of a running server's state directory.
 """
 
 from __future__ import annotations
@@ -195,6 +195,16 @@ KINDS: Final[tuple[DataKind, ...]] = (
         ("GET /groups",),
         ("policy.groups",),
         table=tables.groups,
+        files=("snapshots/*",),
+    ),
+    DataKind(
+        "the config, as it is in force",
+        _always("its values, without secrets: people.legal_holds, client names of groups, recipients of mail"),
+        _always("until the next reading of the config; older values are in the audit trail"),
+        ("GET /audit",),
+        ("people.legal_holds", "policy.groups", "mail"),
+        table=tables.documents,
+        files=("boot.json",),
     ),
     DataKind(
         "revisions of the policy",
@@ -249,8 +259,22 @@ NO_PERSON: Final[Mapping[str, str]] = {
     "exemption_events": "told with the exemptions",
     "stats_clients": "sketches, from which only a number of clients can be reckoned",
     "counter_files": "values that were folded last, without their keys",
-    "documents": "states of keepers",
     "node_periods": "runs of the node",
     "node_spans": "troubles, and policies in force",
 }
 """Tables of the store about no person, or told with another kind, and why."""
+
+NO_PERSON_FILES: Final[Mapping[str, str]] = {
+    "admin.token": "the secret of the first token",
+    "audit.head": "where the trail ends",
+    "audit.head.signed": "the same, signed",
+    "audit.key": "the trail's key",
+    "catalogue/*": "the bundled catalogue, or the one that is fed",
+    "cookie.secret": "the secret of DNS cookies",
+    "lists/*": "contents of lists that are fetched",
+    "log-sinks/*": "how far each sink is",
+    "moatdns.lock": "the process that runs",
+    "moatdns.sqlite*": "the store, whose tables are told one by one",
+    "signing.key": "the key of evidence and heads",
+}
+"""Files below state_dir about no person, as patterns, and why."""

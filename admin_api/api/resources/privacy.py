@@ -16,7 +16,8 @@ _NOT_STORED: Final = (
     "Answers in the cache: names and answers, and no clients. They are in memory alone.",
     "Host names of machines at clients' addresses: in memory alone.",
     "Who is signed in to the web pages: in memory alone, until the session ends.",
-    "The process's own log (standard output): starts, troubles and changes; no queries.",
+    "The process's own log (standard output): starts, troubles and changes. It has no queries, but the "
+    "addresses of clients who ask on the block page, or are turned away there.",
 )
 
 

@@ -15,7 +15,8 @@ UNITS := --dist worksteal -p no:schemathesis tests/unit
 PAGES := tests/end_to_end/pages
 FAULTS := tests/faults
 PEERS := tests/peers tests/deploy
-COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py dot.py edns.py malformed_packets.py tcp.py upstreams.py)
+COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py dot.py edns.py malformed_packets.py tcp.py upstreams.py) \
+  tests/faults/test_upstreams_that_fail.py
 
 .PHONY: run machine quick test test-pages test-faults test-peers test-servers test-load test-compiled check collected prove bench bench-smoke screenshots compiled lock clean
 
@@ -51,12 +52,12 @@ test: machine $(VENV)/.installed-dev
 test-pages: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) $(PAGES)
 
-# Whole servers that are killed, damaged, started again, late or attacked, and sources of lists that fail.
+# Whole servers that are killed, damaged, started again, late or attacked, and upstreams, lists, feeds and stores that fail.
 test-faults: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) $(FAULTS)
 
-# Beside unbound, dnsdist, Knot Resolver, NSD, Chromium's own resolver and schemathesis; VPN servers' hooks, units, the
-# installation.
+# Beside unbound, dnsdist, Knot Resolver, NSD, Chromium's own resolver, openssl's CAs and schemathesis; VPN servers'
+# hooks, units, the installation.
 test-peers: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SERVERS) $(PEERS)
 

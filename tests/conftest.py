@@ -113,14 +113,16 @@ _LONGEST = (
     "faults/test_root_and_its_files.py",
     "end_to_end/test_reload.py",
     "faults/test_processes.py",
-    "end_to_end/test_exceptions.py",
     "faults/test_subscriptions.py",
-    "end_to_end/test_admin_commands.py",
+    "faults/test_upstreams_that_fail.py",
+    "faults/test_audit_trail.py",
+    "faults/test_bad_client_certificates.py",
     "faults/test_store_lost.py",
     "faults/test_two_nodes.py",
     "faults/test_snapshots.py",
     "peers/test_api_description_holds.py",
-    "end_to_end/test_upstreams.py",
+    "end_to_end/test_exceptions.py",
+    "end_to_end/test_identities.py",
     "end_to_end/test_edns.py",
     "end_to_end/test_statistics.py",
     "faults/test_catalogue_versions.py",
@@ -195,6 +197,29 @@ def stub() -> Iterator[StubUpstream]:
     """An upstream that misbehaves on demand."""
     with StubUpstream() as upstream:
         yield upstream
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[StubUpstream]:
+    """The only upstream of `single`. Each test asks for names of its own."""
+    with StubUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory, upstream: StubUpstream) -> Iterator[Moatdns]:
+    """A server with one worker and one upstream."""
+    config = {**OFFICE, "workers": 1, "upstream": {"servers": [upstream.server]}}
+    with Moatdns(tmp_path_factory.mktemp("single"), config) as moatdns:
+        yield moatdns
+
+
+@pytest.fixture
+def only_stub(single: Moatdns, upstream: StubUpstream) -> Iterator[Moatdns]:
+    """The same, with the upstream as it is when all is well."""
+    yield single
+    upstream.ttl = 300
+    upstream.silent = False
 
 
 @pytest.fixture(scope="module")

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.clients import ask, dig, is_blocked, kdig, ttls
+from tests.support.clients import ask, dig, is_blocked, kdig
+from tests.support.granting import IN_FORCE_SECONDS, blocked, end_of, grant, lease, until_blocked
 from tests.support.lease_hooks import VPN, Gateway
 from tests.support.moatdns import Moatdns
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 from tests.support.unbound import Unbound
 
-IN_FORCE_SECONDS = 1.0
 PROXY = "127.0.0.77"
 
 
@@ -40,38 +34,6 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     with Moatdns(tmp_path_factory.mktemp("exceptions"), config, with_api=True) as moatdns:
         moatdns.api.post("groups", {"name": "vpn", "exempt": True})
         yield moatdns
-
-
-def grant(office: Moatdns, client: str, seconds: int, **more: Any) -> dict[str, Any]:
-    asked = {"scope": ["anthropic"], "owner": "Ana", "reason": "a test", "duration_seconds": seconds}
-    made: dict[str, Any] = office.api.post("exemptions", {"subject": {"client": client}, **asked, **more})
-    return made
-
-
-def lease(office: Moatdns, address: str, seconds: int = 60, **more: Any) -> None:
-    reply = office.api.call("PUT", f"leases/{address}", {"identity": "ana", "ttl_seconds": seconds, **more})
-    assert reply.status in (200, 201), reply
-
-
-def blocked(office: Moatdns, client: str, name: str = "claude.ai") -> set[bool]:
-    """By the answers to many sockets, so that every worker is asked."""
-    return {is_blocked(ask(office.port, name, client=client)) for _ in range(16)}
-
-
-def until_blocked(office: Moatdns, client: str, end: float) -> float:
-    """Ask until it is blocked, no TTL over the rest; gives how late that is after `end` (Unix time)."""
-    while True:
-        before = time.time()
-        answer = ask(office.port, "claude.ai", client=client)
-        if is_blocked(answer):
-            return time.time() - end
-        assert all(before + ttl <= end for ttl in ttls(answer)), (before, ttls(answer), end)
-        assert before < end + PATIENCE_SECONDS
-        time.sleep(0.05)
-
-
-def end_of(made: dict[str, Any]) -> float:
-    return datetime.fromisoformat(made["expires_at"]).timestamp()
 
 
 def test_an_exemption_bites_at_once_for_one_client_and_one_vendor_and_ends_by_itself(office: Moatdns) -> None:
@@ -95,50 +57,6 @@ def test_an_exemption_bites_at_once_for_one_client_and_one_vendor_and_ends_by_it
         lambda: any(i["exemption"] == made["id"] for i in office.api.get("queries?verdict=exempt")["items"]),
         "the exemption in the query log",
     )
-
-
-def test_an_exemption_ends_in_time_with_the_control_process_stopped(office: Moatdns) -> None:
-    made = grant(office, "127.0.0.11", 3)
-    control = office.control()
-    assert control is not None
-    os.kill(control.pid, signal.SIGSTOP)
-    try:
-        worker = office.workers()[0]
-        worker.kill()  # the one in its place has to know, too
-        wait_until(lambda: len(office.workers()) == 2 and worker not in office.workers(), "another worker")
-        assert blocked(office, "127.0.0.11") == {False}
-        assert until_blocked(office, "127.0.0.11", end_of(made)) < IN_FORCE_SECONDS
-        assert blocked(office, "127.0.0.11") == {True}
-    finally:
-        os.kill(control.pid, signal.SIGCONT)
-
-
-def test_exemptions_and_leases_outlive_a_restart_and_end_in_time_after_it(office: Moatdns) -> None:
-    made = grant(office, "127.0.0.12", 8)
-    lease(office, "127.0.0.13", group="vpn")
-    office.stop()
-    office.start()
-    assert blocked(office, "127.0.0.12") == {False}
-    assert blocked(office, "127.0.0.13") == {False}
-    assert until_blocked(office, "127.0.0.12", end_of(made)) < IN_FORCE_SECONDS
-
-
-_MANY_LEASES = """
-WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
-INSERT INTO leases (address, identity, "group", device, set_by, created_at, updated_at, ends_at)
-SELECT '10.9.' || (n / 256) || '.' || (n % 256), identity, "group", 'd' || n, set_by, created_at, updated_at, ends_at
-FROM leases, numbers WHERE address = '127.0.0.9'
-"""
-
-
-def test_the_first_call_after_a_start_waits_until_leases_are_read(tmp_path: Path) -> None:
-    with Moatdns(tmp_path / "many", {"workers": 1}, with_api=True) as server:
-        lease(server, "127.0.0.9")
-        server.stop()
-        with closing(sqlite3.connect(server.state_dir / "moatdns.sqlite")) as store, store:
-            store.execute(_MANY_LEASES)  # which take a moment to read
-        server.start()
-        lease(server, "127.0.0.15")
 
 
 def test_a_revoked_exemption_is_closed_at_once(office: Moatdns) -> None:

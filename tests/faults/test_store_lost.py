@@ -1,4 +1,4 @@
-"""A store that is gone, damaged or restored from an older copy, as a running service and its admin meet it."""
+"""A store that is gone, away, damaged or restored from an older copy, as a running service and its admin meet it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from tests.support.api import Api
 from tests.support.clients import ask, is_blocked, is_open_everywhere
 from tests.support.moatdns import Moatdns
+from tests.support.postgres import Postgres
 from tests.support.programs import MOATDNS, PATIENCE_SECONDS, wait_until
 
 CONFIG: dict[str, Any] = {"workers": 1, "upstream": {"servers": ["127.0.0.1:1"]}}
@@ -154,3 +155,24 @@ def test_a_cut_trail_that_grew_again_shows_and_the_command_line_acknowledges(ser
     assert done.returncode == 0, done.stderr
     assert run(server, "audit", "verify").returncode == 0
     assert run(server, "audit", "acknowledge", "--reason", "again").returncode == 1
+
+
+def test_dns_goes_on_while_postgresql_is_away_and_the_api_comes_back_with_it(tmp_path: Path) -> None:
+    with Postgres() as postgres:
+        config = {**CONFIG, "store": {"url": postgres.url("postgres")}}
+        with Moatdns(tmp_path, config, with_api=True) as server:
+            api = server.api
+            api.post("lists", {"name": "house", "block": ["blocked.example"]})
+            postgres.stop()
+            server.stop()
+            server.start()
+            assert is_blocked(ask(server.port, "blocked.example")), "the last good snapshot"
+            ready = wait_until(lambda: api.call("GET", "/ready"), "an answer")
+            assert (ready.status, ready.body["status"]) == (200, "degraded")
+            assert "p@ss" not in server.log_text
+            assert api.call("GET", "lists").status == 503
+            postgres.start()
+            wait_until(lambda: api.call("GET", "lists").status == 200, "the store")
+            api.post("lists", {"name": "second", "block": ["second.example"]})
+            assert is_blocked(ask(server.port, "second.example"))
+            wait_until(lambda: api.get("/ready")["status"] == "ready", "ready")

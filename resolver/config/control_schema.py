@@ -11,6 +11,7 @@ from resolver.config import fields
 from resolver.config.addresses import parse_endpoint
 from resolver.config.fields import NUMBER, Switch
 from resolver.config.section import Section
+from resolver.config.settings import Clients
 from resolver.config.sink_address import read_syslog
 from resolver.config.subscription import read_base_url, read_url
 from resolver.config.wording import shown
@@ -46,7 +47,6 @@ def _read_key_file(text: str) -> str:
     return written
 
 
-Clients = Literal["full", "network", "pseudonym", "hidden"]
 Identities = Literal["full", "pseudonym", "hidden"]
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Section(BaseModel):
     """Unknown keys are errors, values do not change, an empty section is its defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from resolver.wire.local_records import LocalRecord
 
@@ -19,6 +19,9 @@ CLIENT_SUBNET: Final = "client-subnet"
 MAC_OPTION: Final = "mac"
 PLAIN_SOURCES: Final = (PROXY, FORWARDED_FOR)
 """Words that a proxy is believed by unless the config says."""
+
+Clients = Literal["full", "network", "pseudonym", "hidden"]
+"""Ways to record a client (query_log.clients)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from resolver.config.schema import Config
 from resolver.wire.local_records import LocalRecord
+
+if TYPE_CHECKING:
+    from resolver.config.schema import Config
 
 Told = dict[str, tuple[str, str]]  # by key path: the value as it is shown, and a mark that another value would not have
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Listing, Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent, Told
 from resolver.config.fields import Moment
 
 
@@ -32,7 +32,7 @@ class AcknowledgeBody(Sent):
     reason: str = Field(min_length=1, max_length=1000, examples=["restored from the backup of Monday"])
 
 
-class AuditItem(BaseModel):
+class AuditItem(Told):
     """Entry of the audit trail: an actor and a change."""
 
     id: int
@@ -49,14 +49,14 @@ class Audit(Listing[AuditItem]):
     """A page of the audit trail, newest first."""
 
 
-class LostHead(BaseModel):
+class LostHead(Told):
     """A row of the audit trail that was noted as its last one, and is gone."""
 
     row: int
     mac: str
 
 
-class Acknowledged(BaseModel):
+class Acknowledged(Told):
     """Parts of a loss of audit rows, as the row says that acknowledges it."""
 
     reason: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
+from admin_api.api.models.common import Told
 from blocklists.catalogue import Kind, ServiceKind
 
 
-class CatalogueDomainItem(BaseModel):
+class CatalogueDomainItem(Told):
     """A rule of the catalogue."""
 
     rule: str
@@ -23,7 +24,7 @@ class CatalogueDomainItem(BaseModel):
     fed: bool = Field(False, description="Whether it comes from the feed, and not from the bundled catalogue.")
 
 
-class CatalogueShared(BaseModel):
+class CatalogueShared(Told):
     """A name that innocent services stand on too: known, and not in force."""
 
     rule: str
@@ -33,7 +34,7 @@ class CatalogueShared(BaseModel):
     seen: str
 
 
-class CatalogueService(BaseModel):
+class CatalogueService(Told):
     """A service."""
 
     id: str
@@ -44,7 +45,7 @@ class CatalogueService(BaseModel):
     shared: list[CatalogueShared]
 
 
-class CatalogueVendor(BaseModel):
+class CatalogueVendor(Told):
     """A vendor, a reseller, a cloud's model service, or (`bypass`) the ways round the resolver.
 
     `gateway` is a reseller or a cloud in a catalogue of an earlier version that is still in force.
@@ -58,7 +59,7 @@ class CatalogueVendor(BaseModel):
     services: list[CatalogueService]
 
 
-class CatalogueDifference(BaseModel):
+class CatalogueDifference(Told):
     """Rules with their service, more and less."""
 
     added: list[str]
@@ -66,14 +67,14 @@ class CatalogueDifference(BaseModel):
     moved: list[str] = Field(description="Services that came into a set or left it, with the set.")
 
 
-class ServiceQueries(BaseModel):
+class ServiceQueries(Told):
     """Queries of a service."""
 
     service: str
     queries: int
 
 
-class CatalogueNews(BaseModel):
+class CatalogueNews(Told):
     """Queries of the last days that another catalogue would have blocked: one that came into force, or that waits."""
 
     at: AwareDatetime
@@ -86,7 +87,7 @@ class CatalogueNews(BaseModel):
     cannot_show: list[str] = Field(description="Limits of these figures, as sentences.")
 
 
-class FedVersion(BaseModel):
+class FedVersion(Told):
     """A version of the feed."""
 
     series: str
@@ -103,7 +104,7 @@ class FedWaiting(FedVersion):
     removed: list[str]
 
 
-class CatalogueFeed(BaseModel):
+class CatalogueFeed(Told):
     """The feed of signed catalogues: what is in force of it, what waits, and how the last look at it went."""
 
     source: str
@@ -118,7 +119,7 @@ class CatalogueFeed(BaseModel):
     troubles: list[str] = Field(description="Why the node is degraded because of it.")
 
 
-class CatalogueReply(BaseModel):
+class CatalogueReply(Told):
     """The catalogue in force; `waiting` is what a new version would change, where it is held back."""
 
     fingerprint: str

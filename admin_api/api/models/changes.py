@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Listing, Page
+from admin_api.api.models.common import Listing, Page, Told
 
 ChangeStatus = Literal["pending", "approved", "denied", "withdrawn", "expired"]
 
@@ -17,7 +17,7 @@ class ChangesPage(Page):
     status: ChangeStatus | None = None
 
 
-class ChangedThing(BaseModel):
+class ChangedThing(Told):
     """Effect of a change on one thing, as the audit trail would tell it."""
 
     action: str
@@ -26,7 +26,7 @@ class ChangedThing(BaseModel):
     after: Any
 
 
-class ChangeRequestItem(BaseModel):
+class ChangeRequestItem(Told):
     """A change that opens something, and so waits until a token of another owner approves it."""
 
     id: str

@@ -18,7 +18,13 @@ CLIENT_HOST = "The host name of the client's address by now, as clients.host_nam
 Item = TypeVar("Item", bound=BaseModel)
 
 
-class Sent(BaseModel):
+class Told(BaseModel):
+    """Something that is told to clients. Its validator is made when it is first used: most are not, in most runs."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Sent(Told):
     """Something that clients send: unknown names are mistakes."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -38,14 +44,14 @@ class Window(Sent):
     end: Moment | None = Field(None, alias="to", description="Left out: now.")
 
 
-class WindowReply(BaseModel):
+class WindowReply(Told):
     """A reply about a time window."""
 
     start: AwareDatetime = Field(serialization_alias="from")
     end: AwareDatetime = Field(serialization_alias="to")
 
 
-class Items(BaseModel, Generic[Item]):
+class Items(Told, Generic[Item]):
     """Things of one kind."""
 
     items: list[Item]
@@ -57,14 +63,14 @@ class Listing(Items[Item], Generic[Item]):
     next: str | None
 
 
-class ProblemError(BaseModel):
+class ProblemError(Told):
     """One mistake in what was sent."""
 
     pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or '/NAME' of a query parameter.")
     detail: str
 
 
-class Problem(BaseModel):
+class Problem(Told):
     """Problem details (RFC 9457)."""
 
     type: str = "about:blank"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from admin_api.api.models.common import Window
+from admin_api.api.models.common import Told, Window
 from admin_api.evidence.lines import EvidenceContent
 
 
@@ -14,7 +14,7 @@ class EvidenceQuery(Window):
     group: str | None = Field(None, min_length=1, max_length=63, description="Default: every group.")
 
 
-class FileSignature(BaseModel):
+class FileSignature(Told):
     """The signature of a signed file: Ed25519 over its format and the SHA-256 digests of all parts and lines."""
 
     algorithm: str
@@ -24,7 +24,7 @@ class FileSignature(BaseModel):
     value: str = Field(description="Base64.")
 
 
-class SignedEvidence(BaseModel):
+class SignedEvidence(Told):
     """Evidence for a period, signed: `moatdns report verify` checks it with the public key alone."""
 
     format: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import CLIENT_HOST, Listing, Page, Sent
+from admin_api.api.models.common import CLIENT_HOST, Listing, Page, Sent, Told
 from resolver.config.fields import Moment, read_one_line, reading
 
 ExemptionStatus = Literal["pending", "active", "suspended", "expired", "revoked", "denied"]
@@ -59,7 +59,7 @@ class ExemptionsPage(Page):
     ending_before: Moment | None = Field(None, description="Only those that end, or ended, before this time.")
 
 
-class ExemptionEvent(BaseModel):
+class ExemptionEvent(Told):
     """Event of an exemption; `status` and `expires_at` are those after it."""
 
     at: AwareDatetime
@@ -71,7 +71,7 @@ class ExemptionEvent(BaseModel):
     note: str | None
 
 
-class Renewal(BaseModel):
+class Renewal(Told):
     """A renewal that waits for approval."""
 
     expires_at: AwareDatetime
@@ -81,7 +81,7 @@ class Renewal(BaseModel):
     at: AwareDatetime
 
 
-class ExemptionItem(BaseModel):
+class ExemptionItem(Told):
     """An exemption. `in_force`: it is active, and has begun."""
 
     id: str

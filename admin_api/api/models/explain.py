@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Sent
+from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Sent, Told
 from resolver.config.fields import Moment
 from resolver.policy.proved_names import MOST_OCTETS, PROVED
 
@@ -29,7 +29,7 @@ class ExplainQuery(Sent):
     at: Moment | None = Field(None, description="By the policy of that moment; default: now.")
 
 
-class Explained(BaseModel):
+class Explained(Told):
     """Explanation of a query: its outcome, and why."""
 
     name: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Items, Window, WindowReply
-from resolver.config.control_schema import Clients
+from admin_api.api.models.common import Items, Told, Window, WindowReply
+from resolver.config.settings import Clients
 
 RollOutState = Literal["not begun", "watching", "forecast ready", "watch is over", "enforced", "exempt"]
 
@@ -18,7 +18,7 @@ class ForecastQuery(Window):
     group: str | None = Field(None, min_length=1, max_length=63, description="Default: every group.")
 
 
-class ForecastClients(BaseModel):
+class ForecastClients(Told):
     """Clients that would have met a block, of those seen. All null where the query log tells no clients."""
 
     hit: int | None
@@ -29,7 +29,7 @@ class ForecastClients(BaseModel):
     share: float | None = Field(description="`hit` / `seen`, at most 1.")
 
 
-class ForecastService(BaseModel):
+class ForecastService(Told):
     """A service, or a list of your own for names without one."""
 
     service: str | None
@@ -39,7 +39,7 @@ class ForecastService(BaseModel):
     regular_clients: int | None = Field(description="Clients that asked on three different days or more.")
 
 
-class ForecastName(BaseModel):
+class ForecastName(Told):
     """A name that would have been blocked."""
 
     name: str
@@ -49,7 +49,7 @@ class ForecastName(BaseModel):
     clients: int | None
 
 
-class ForecastTop(BaseModel):
+class ForecastTop(Told):
     """A client with most such queries: an identity, an address or a network, as the query log has it."""
 
     client: str
@@ -57,7 +57,7 @@ class ForecastTop(BaseModel):
     services: int
 
 
-class ForecastRequest(BaseModel):
+class ForecastRequest(Told):
     """An exemption that will probably be asked for: its scope, and for how many."""
 
     scope: str
@@ -65,7 +65,7 @@ class ForecastRequest(BaseModel):
     queries: int
 
 
-class ForecastGroup(BaseModel):
+class ForecastGroup(Told):
     """Changes that enforcing would make in a group."""
 
     group: str
@@ -89,7 +89,7 @@ class Forecast(WindowReply):
     cannot_show: list[str] = Field(description="Finished sentences.")
 
 
-class RollOutGroup(BaseModel):
+class RollOutGroup(Told):
     """How far a group is. `since`: when that state began, as far as is known; a watch when what it watches changed."""
 
     name: str

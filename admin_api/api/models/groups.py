@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Listing, Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent, Told
 
 
 class GroupsPage(Page):
@@ -55,7 +55,7 @@ class GroupBody(GroupPatch):
     name: str = Field(examples=["research"])
 
 
-class GroupItem(BaseModel):
+class GroupItem(Told):
     """A group."""
 
     name: str

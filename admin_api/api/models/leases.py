@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Listing, Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent, Told
 
 
 class LeaseBody(Sent):
@@ -40,7 +40,7 @@ class LeaseHistoryPage(Page):
     identity: str | None = Field(None, max_length=200)
 
 
-class LeaseItem(BaseModel):
+class LeaseItem(Told):
     """A lease. `addresses` are all of the same device, of single resources only."""
 
     address: str
@@ -57,7 +57,7 @@ class Leases(Listing[LeaseItem]):
     """A page of leases."""
 
 
-class LeaseEventItem(BaseModel):
+class LeaseEventItem(Told):
     """Event of a lease."""
 
     at: AwareDatetime

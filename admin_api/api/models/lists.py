@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Listing, Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent, Told
 from admin_api.api.models.rules import RulesBody
 
 
@@ -52,7 +52,7 @@ class ListPatch(Sent):
     sha256: str | None = None
 
 
-class Refresh(BaseModel):
+class Refresh(Told):
     """How far the fetching of a list is."""
 
     state: Literal["idle", "waiting", "fetching", "reading", "compiling"]
@@ -64,7 +64,7 @@ class Refresh(BaseModel):
     report: dict[str, object] | None = Field(description="Lines of the copy that could not be read or expressed.")
 
 
-class ListItem(BaseModel):
+class ListItem(Told):
     """A list."""
 
     name: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from admin_api.api.models.common import Listing, Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent, Told
 
 
 class LocalNamesPage(Page):
@@ -24,7 +24,7 @@ class LocalNameBody(Sent):
     alias: str | None = Field(None, max_length=255, description="The one name that it stands for.")
 
 
-class LocalNameItem(BaseModel):
+class LocalNameItem(Told):
     """A local name: its addresses, or the one name that it stands for."""
 
     name: str = Field(description="'*.x' is all below x.", examples=["printer.office.example"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Items
+from admin_api.api.models.common import Items, Told
 
 
-class LogSinkItem(BaseModel):
+class LogSinkItem(Told):
     """A log sink; its address without what may be secret in it."""
 
     to: str

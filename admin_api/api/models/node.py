@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from admin_api.api.models.common import LONGEST_NAME, JsonObject, Sent
+from admin_api.api.models.common import LONGEST_NAME, JsonObject, Sent, Told
 
 
-class Status(BaseModel):
+class Status(Told):
     """The state of the node."""
 
     version: str
@@ -29,13 +29,13 @@ class Status(BaseModel):
     dropped: dict[str, int] = Field(description="Counts of drops by bound; see limits.")
 
 
-class Health(BaseModel):
+class Health(Told):
     """Alive."""
 
     status: Literal["ok"]
 
 
-class Ready(BaseModel):
+class Ready(Told):
     """Whether a policy is served, and why it may not be the newest."""
 
     status: Literal["ready", "degraded", "not ready"]
@@ -49,7 +49,7 @@ class FlushBody(Sent):
     below: bool = Field(True, strict=True, description="Also those of all names below it.")
 
 
-class Flushed(BaseModel):
+class Flushed(Told):
     """How many cached answers were forgotten, over all workers."""
 
     forgotten: int

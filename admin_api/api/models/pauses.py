@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Items, Sent
+from admin_api.api.models.common import Items, Sent, Told
 from resolver.config.fields import Moment
 
 
@@ -17,7 +17,7 @@ class PauseBody(Sent):
     expires_at: Moment | None = None
 
 
-class PauseItem(BaseModel):
+class PauseItem(Told):
     """A pause; `group` null is every group."""
 
     id: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from admin_api.api.models.common import Sent
+from admin_api.api.models.common import Sent, Told
 
 
 class PersonBody(Sent):
@@ -14,7 +14,7 @@ class PersonBody(Sent):
     reason: str = Field(max_length=1000, description="Why, without the name: the audit trail keeps it.")
 
 
-class PersonTakenOut(BaseModel):
+class PersonTakenOut(Told):
     """Numbers of what was taken out of the store."""
 
     lease_history: int = Field(description="Rows, which are gone.")
@@ -25,7 +25,7 @@ class PersonTakenOut(BaseModel):
     audit_rows: int = Field(description="Rows of the audit trail whose texts were struck.")
 
 
-class ErasedPerson(BaseModel):
+class ErasedPerson(Told):
     """An erasure of a person from this node."""
 
     erased: str = Field(description="Who it was, as the audit trail and the journal of erasures have it: a digest.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import JsonObject, Listing, Sent
+from admin_api.api.models.common import JsonObject, Listing, Sent, Told
 
 
 class PolicyBody(Sent):
@@ -38,14 +38,14 @@ class PlanQuery(Sent):
     )
 
 
-class SomeRules(BaseModel):
+class SomeRules(Told):
     """How many rules, and the first of them."""
 
     count: int
     some: list[str]
 
 
-class PlannedItem(BaseModel):
+class PlannedItem(Told):
     """One change."""
 
     action: Literal["create", "update", "delete"]
@@ -56,7 +56,7 @@ class PlannedItem(BaseModel):
     removed: SomeRules
 
 
-class ReplayItem(BaseModel):
+class ReplayItem(Told):
     """A client and a name that come to another verdict."""
 
     client: str
@@ -66,7 +66,7 @@ class ReplayItem(BaseModel):
     queries: int
 
 
-class ReplayReply(BaseModel):
+class ReplayReply(Told):
     """Replay of logged queries under a plan."""
 
     queries: int = Field(description="Queries that were evaluated.")
@@ -76,7 +76,7 @@ class ReplayReply(BaseModel):
     cannot_show: list[str] = Field(description="Limits of the replay, as sentences.")
 
 
-class PlanReply(BaseModel):
+class PlanReply(Told):
     """Changes that a document makes, or has made; `revision` is the one it was planned against, or the new one."""
 
     revision: int
@@ -85,14 +85,14 @@ class PlanReply(BaseModel):
     replay: ReplayReply | None = None
 
 
-class PolicyReply(BaseModel):
+class PolicyReply(Told):
     """The policy as a document."""
 
     revision: int
     policy: dict[str, object]
 
 
-class RevisionItem(BaseModel):
+class RevisionItem(Told):
     """One revision of the policy; `changes` in short."""
 
     revision: int

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
+
+from admin_api.api.models.common import Told
 
 
-class StoredKind(BaseModel):
+class StoredKind(Told):
     """A kind of data about people or clients."""
 
     name: str
@@ -19,7 +21,7 @@ class StoredKind(BaseModel):
     settings: list[str] = Field(description="Keys of the config that change it.")
 
 
-class Receiver(BaseModel):
+class Receiver(Told):
     """Somebody else who is told of people or queries."""
 
     name: str = Field(description="As in the config: log_sinks, webhooks, mail, upstream.")
@@ -27,7 +29,7 @@ class Receiver(BaseModel):
     gets: str
 
 
-class PrivacyReply(BaseModel):
+class PrivacyReply(Told):
     """What this installation stores of people, and where it goes."""
 
     recorded: dict[str, str | int] = Field(description="The settings of what is recorded of clients, as in the config.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Sent, Window
+from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Sent, Told, Window
 
 Verdict = Literal["allow", "block", "monitor", "exempt"]
 
@@ -32,7 +32,7 @@ class LogQuery(Window):
     verdict: Verdict | Literal["failed", "refused"] | None = None
 
 
-class LogItem(BaseModel):
+class LogItem(Told):
     """A logged query."""
 
     at: str
@@ -58,7 +58,7 @@ class LogItem(BaseModel):
     )
 
 
-class Log(BaseModel):
+class Log(Told):
     """A page of the query log, newest first. It may be short, or empty, and still have a `next`: its time was over."""
 
     items: list[LogItem]
@@ -81,7 +81,7 @@ class EraseBody(Sent):
     reason: str = Field(max_length=1000, description="Why. The audit trail keeps it, and not whom it is about.")
 
 
-class ErasedQueries(BaseModel):
+class ErasedQueries(Told):
     """An erasure, of the queries that were written by then."""
 
     erased: str = Field(description="Who it was, as the audit trail and the journal of erasures have it: a digest.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Window, WindowReply
+from admin_api.api.models.common import Told, Window, WindowReply
 from admin_api.api.models.exemptions import ExemptionStatus
 
 
@@ -29,14 +29,14 @@ class UsageQuery(ReportQuery):
     )
 
 
-class PersonUse(BaseModel):
+class PersonUse(Told):
     """How often somebody used an exemption: an identity, or a pseudonym, as it is recorded."""
 
     identity: str
     uses: int
 
 
-class ExemptionUse(BaseModel):
+class ExemptionUse(Told):
     """An exemption, and how often it was used in the window."""
 
     id: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Sent
+from admin_api.api.models.common import Sent, Told
 
 
-class RestoredOpening(BaseModel):
+class RestoredOpening(Told):
     """A group or a list of a restored policy that opens something, if an admin confirms it."""
 
     object: str = Field(description="As in groups/lab and lists/house.")
@@ -15,7 +15,7 @@ class RestoredOpening(BaseModel):
     closed: bool = Field(description="Whether the restore has closed it; else it is open as it was.")
 
 
-class Restored(BaseModel):
+class Restored(Told):
     """Things that came out of a backup, and wait for an admin. Times are null where nothing waits."""
 
     restored_at: AwareDatetime | None = None
@@ -37,7 +37,7 @@ class ConfirmBody(Sent):
     all: bool = Field(False, description="All that is suspended; then name none.")
 
 
-class Confirmed(BaseModel):
+class Confirmed(Told):
     """Suspended things that count again. An exemption whose time was over is not among them."""
 
     tokens: list[str]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from admin_api.api.models.common import Listing, Page, Sent
+from admin_api.api.models.common import Listing, Page, Sent, Told
 
 
 class RulesPage(Page):
@@ -24,7 +24,7 @@ class RulesBody(Sent):
     allow: list[str] = Field([])
 
 
-class RuleItem(BaseModel):
+class RuleItem(Told):
     """A rule of a list."""
 
     action: Literal["block", "allow"]
@@ -35,21 +35,21 @@ class Rules(Listing[RuleItem]):
     """A page of rules."""
 
 
-class Added(BaseModel):
+class Added(Told):
     """How many rules were new."""
 
     added: int
     revision: int
 
 
-class Deleted(BaseModel):
+class Deleted(Told):
     """How many rules were there to be removed."""
 
     deleted: int
     revision: int
 
 
-class Accepted(BaseModel):
+class Accepted(Told):
     """A large write that is stored, and comes in force: /status shows the revision."""
 
     revision: int

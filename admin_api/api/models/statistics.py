@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import CLIENT_HOST, Items, Window, WindowReply
+from admin_api.api.models.common import CLIENT_HOST, Items, Told, Window, WindowReply
 
 
 class TopQuery(Window):
@@ -36,7 +36,7 @@ class Summary(WindowReply):
     clients: int | None
 
 
-class TopItem(BaseModel):
+class TopItem(Told):
     """One key and its hits."""
 
     key: str
@@ -51,7 +51,7 @@ class Top(Items[TopItem]):
     """Names, services or clients with the most hits."""
 
 
-class SeriesItem(BaseModel):
+class SeriesItem(Told):
     """One step."""
 
     at: AwareDatetime

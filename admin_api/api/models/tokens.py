@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Listing, Sent
+from admin_api.api.models.common import Listing, Sent, Told
 from admin_api.store.roles import Role
 from resolver.config.fields import Moment
 
@@ -26,7 +26,7 @@ class TokenBody(Sent):
     groups: list[str] | None = Field(None, description="Role lease: groups into which it may lease; default: any.")
 
 
-class TokenItem(BaseModel):
+class TokenItem(Told):
     """A token, without its secret."""
 
     name: str

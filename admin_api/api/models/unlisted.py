@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import LONGEST_NAME, Listing, Page, Sent
+from admin_api.api.models.common import LONGEST_NAME, Listing, Page, Sent, Told
 from admin_api.store.unlisted import UnlistedStatus
 from blocklists.likeness.evidence import EvidenceKind
 
@@ -25,7 +25,7 @@ class UnlistedRuleBody(Sent):
     )
 
 
-class UnlistedEvidence(BaseModel):
+class UnlistedEvidence(Told):
     """A piece of evidence."""
 
     kind: EvidenceKind
@@ -33,7 +33,7 @@ class UnlistedEvidence(BaseModel):
     points: int
 
 
-class UnlistedForecast(BaseModel):
+class UnlistedForecast(Told):
     """The inbox's own counts of the last days: what a block would at least have met. Cached answers are not in them."""
 
     days: int
@@ -42,7 +42,7 @@ class UnlistedForecast(BaseModel):
     clients: int = Field(description="About; of the day that had most.")
 
 
-class UnlistedItem(BaseModel):
+class UnlistedItem(Told):
     """A domain that looks like an AI service, and matched no rule; `list` got the `rule` of the decision on it."""
 
     domain: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Items
+from admin_api.api.models.common import Items, Told
 
 
-class WebhookItem(BaseModel):
+class WebhookItem(Told):
     """A webhook; its URL without what may be secret in it."""
 
     url: str
@@ -22,7 +22,7 @@ class Webhooks(Items[WebhookItem]):
     """All webhooks of the config."""
 
 
-class WebhooksTested(BaseModel):
+class WebhooksTested(Told):
     """To how many hooks a test is on its way."""
 
     hooks: int

@@ -24,8 +24,8 @@ from admin_api.query_log.shown import Shown
 from admin_api.store import audit, change_requests, groups
 from admin_api.store.groups import GroupRow
 from admin_api.store.policy import DEFAULT_GROUP
-from resolver.config.control_schema import Clients
 from resolver.config.notes import group_notes
+from resolver.config.settings import Clients
 from resolver.errors import MoatdnsError
 
 USUAL: Final = timedelta(days=WATCH_DAYS)

@@ -31,9 +31,10 @@ def test_a_worker_of_dot_and_doh_loads_what_reads_certificates_only_where_client
 
 
 @pytest.mark.slow
-def test_the_control_process_loads_no_metrics_keys_or_other_database_before_it_needs_them() -> None:
-    loaded = loaded_by("import admin_api.control")
+def test_the_control_process_loads_no_metrics_keys_other_database_or_config_schema_before_it_needs_them() -> None:
+    loaded = loaded_by("import admin_api.control, admin_api.making_api")
     assert "sqlalchemy.dialects.sqlite" in loaded
+    assert "resolver.config.schema" not in loaded  # the supervisor's compiler reads the config, and goes
     assert (
         loaded & {"sqlalchemy.dialects.postgresql", "prometheus_client", "cryptography", "alembic", "aiosmtplib"}
         == set()

@@ -14,6 +14,10 @@ SERVERS := -n 4 --dist loadfile --no-loadscope-reorder
 UNITS := --dist worksteal -p no:schemathesis tests/unit
 PAGES := tests/end_to_end/pages
 FAULTS := tests/faults
+# Where tests write: in memory, if a GiB is free there and programs may be started from there. A disk would be waited for,
+# since all that is to outlive a crash is synced.
+IN_MEMORY = $(shell $(BIN)/python -c 'import os; shm = os.statvfs("/dev/shm"); \
+  print("/dev/shm" * (shm.f_bavail * shm.f_frsize > 1 << 30 and not shm.f_flag & os.ST_NOEXEC))' 2>/dev/null)
 PEERS := tests/peers tests/deploy
 COMPILED_WHOLE := $(addprefix tests/end_to_end/test_,blocked_names.py doh.py dot.py edns.py malformed_packets.py tcp.py upstreams.py) \
   tests/faults/test_upstreams_that_fail.py
@@ -44,6 +48,7 @@ quick: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 3 -m "not (postgres or slow)" $(UNITS)
 
+test: export PYTEST_DEBUG_TEMPROOT ?= $(IN_MEMORY)
 test: machine $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 4 $(UNITS)
 	$(BIN)/python -m pytest $(SERVERS) -m "not alone" tests/end_to_end --ignore $(PAGES)

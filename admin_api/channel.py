@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 
-from admin_api.messages import CONTROL_CHANNEL, AskStatus, Begin, ControlAlive, NodeStatus
+from admin_api.messages import CONTROL_CHANNEL, AskStatus, Begin, ControlAlive, NodeStatus, ReloadConfig
 from resolver.errors import ChannelError
 from resolver.snapshot.journal_places import Position
 from resolver.snapshot.manifests import Manifest
@@ -57,6 +57,10 @@ class SupervisorChannel:
     async def flush(self, name: str | None, *, below: bool) -> int:
         """Have all workers forget the cached answers for a name; return how many there were. Raises MoatdnsError."""
         return (await self._channel.ask(Flush(name, below))).answers
+
+    def reload_config(self) -> None:
+        """Have the config read anew, soon."""
+        self.tell(ReloadConfig())
 
     async def status(self) -> NodeStatus:
         """Return the workers' state. Raises MoatdnsError."""

@@ -26,6 +26,7 @@ from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.outbox.watching import Watcher
 from admin_api.policy_file.plans import Plans
+from admin_api.privacy_in_force import PrivacyInForce
 from admin_api.query_log.unreadable import UnreadableBlocks
 from admin_api.retention import RetentionKeeper
 from admin_api.signed.signer import Signer
@@ -94,7 +95,8 @@ class Keepers:
         self.restored = RestoredWatch(access, self.subjects.reload, log)
         self.erasures = ClientErasures(access, state_dir, log, most=settings.most_erasures, holds=settings.legal_holds)
         self.config_policy = ConfigPolicy(access, self.policy, channel, log)
-        self.config_told = ConfigTold(access, log)
+        self.privacy = PrivacyInForce(state_dir, log)
+        self.config_told = ConfigTold(access, self.privacy, log)
         self.gauges = Gauges(
             access, state_dir, self.policy, self.subjects, self.heads, channel, connections, certificates
         )

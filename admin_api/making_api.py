@@ -57,6 +57,7 @@ def make_api(first: Begin, keepers: Keepers, channel: SupervisorChannel, log: Lo
         ),
         unreadable_blocks=keepers.unreadable_blocks,
         node=channel,
+        privacy=keepers.privacy,
         current=keepers.catalogue,
         feed=keepers.feed,
         host_names=keepers.host_names,

@@ -7,7 +7,7 @@ policies, use subjects and flush caches, and ends by itself when the channel clo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +63,8 @@ class ConfigReading:
     number: int  # of the readings since then
     told: Mapping[str, tuple[str, str]]  # resolver.config.telling
     source: str
+    privacy: Mapping[str, str] = field(default_factory=dict)  # settings in force (resolver.config.privacy)
+    held: Mapping[str, str] = field(default_factory=dict)  # wider ones that it asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +193,16 @@ class ConfigRefused:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReloadConfig:
+    """A wish that the config is read anew."""
+
+
 CONTROL_CHANNEL: Final = MessageSet(
     "control",
     1,
     *(Begin, UseConfigPolicy, NoteReading, NoteTroubles, Recompile, RenewCertificate, Ping, StopControl),
-    *(ControlAlive, StoreTold, ConfigInForce, ConfigWaits, ConfigRefused),
+    *(ControlAlive, StoreTold, ConfigInForce, ConfigWaits, ConfigRefused, ReloadConfig),
     *(PolicyInForce, SubjectsInForce, CountersBegun, Flushed, NodeStatus),
     patience_seconds={
         UsePolicy: ALL_WORKERS_SECONDS,

@@ -59,7 +59,10 @@ class Servers:
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Counts of the block page, by metric and label."""
         page = self.block_page
-        own = {} if self.api is None else {("dropped", "sign_ins"): self.api.refused_sign_ins}
+        api = self.api
+        own = {}
+        if api is not None:
+            own = {("dropped", "sign_ins"): api.refused_sign_ins, ("dropped", "looks"): api.forgotten_looks}
         if page is None:
             return own
         dropped = {("dropped", what): count for what, count in page.dropped.items()}

@@ -28,11 +28,12 @@ from moatdns.build_messages import (
     ReadConfig,
 )
 from moatdns.plan import Ground, NodePlan
-from moatdns.planning import ground_of, plan_of
+from moatdns.planning import ground_of, plan_of, privacy_in_force
 from resolver.config.file_policy import file_policy, write_contents
 from resolver.config.load import checked, placed, read_document
 from resolver.config.places import Document
 from resolver.config.schema import Config
+from resolver.config.telling import told_of
 from resolver.errors import CatalogueError, ConfigError, MoatdnsError
 from resolver.snapshot.manifests import Origin
 from resolver.snapshot.snapshot_file import write_snapshot
@@ -81,6 +82,8 @@ class _Build:
         except CatalogueError as error:
             return ConfigProblems((str(error),))
         self._catalogue = load_kept(choice.folder) if choice.folder is not None else self._bundled
+        told = told_of(config)
+        config, held, held_notes = privacy_in_force(config)
         policy, contents = file_policy(config)
         self._policy = config.policy.model_dump(mode="json")
         self._fingerprint = fingerprint_of(policy, self._catalogue.fingerprint)
@@ -88,6 +91,7 @@ class _Build:
         try:
             write_contents(config.state_dir, contents)
             plan = plan_of(config, policy, self._fingerprint, catalogue=choice)
+            plan = replace(plan, told=told, held=held, notes=(*plan.notes, *held_notes))
         except MoatdnsError as error:
             return ConfigProblems((self._placed(error),))
         if plan.certificate_trouble:

@@ -39,6 +39,8 @@ class NodePlan:
     certificate_trouble: str = ""  # why the certificate of DoT and DoH cannot be used
     news: str = ""  # how the catalogue changed with this version; told once
     told: dict[str, tuple[str, str]] = field(default_factory=dict)  # for the audit trail (resolver.config.telling.Told)
+    privacy: dict[str, str] = field(default_factory=dict)  # privacy settings in force (resolver.config.privacy)
+    held: dict[str, str] = field(default_factory=dict)  # wider ones, which two owners have not agreed to
     files: dict[str, str] = field(default_factory=dict)  # that local names came from: their SHA-256, by path
     places: SystemPlaces | None = None  # where the system's nameservers go; None where they are not wanted
 

@@ -17,6 +17,8 @@ from moatdns.plan import Ground, NodePlan, left_out
 from resolver.config.addresses import NAMED_CLIENTS, parse_endpoint
 from resolver.config.certificates import check_ca_file, troubles_of
 from resolver.config.notes import config_notes
+from resolver.config.privacy import PrivacyValues, held_back, privacy_of
+from resolver.config.privacy_file import read_agreed
 from resolver.config.schema import Config
 from resolver.config.settings import EncryptedSettings
 from resolver.config.system_servers import PLACE, SystemPlaces
@@ -97,9 +99,28 @@ def plan_of(config: Config, policy: dict[str, Any], fingerprint: str, *, catalog
         cookie_secret=cookie_secret.path_of(config.cookies.secret, config.state_dir) if config.cookies.enabled else "",
         news=str(catalogue.news) if catalogue.news and not catalogue.folder else "",
         told=told_of(config),
+        privacy=privacy_of(config),
         files=dict(config.local_names.digests),
         places=places,
     )
+
+
+def privacy_in_force(config: Config) -> tuple[Config, PrivacyValues, list[str]]:
+    """The config with the privacy settings that may be in force, wider ones that wait, and notes of both.
+
+    Under four eyes nothing is wider than what was in force before, until two owners agree.
+    """
+    found = read_agreed(config.state_dir) if config.policy.approval == "four-eyes" else None
+    if found is None:
+        return config, {}, []
+    narrowed, held = held_back(config, found.limits)
+    still = privacy_of(narrowed)
+    notes = [
+        f"{key}: {value} is wider than {still[key]}, which stays in force until two owners agree "
+        "(docs/four-eyes.md, privacy settings)"
+        for key, value in held.items()
+    ]
+    return narrowed, held, [*([found.trouble] if found.trouble else []), *notes]
 
 
 def _addresses(config: Config) -> tuple[Listen, ...]:

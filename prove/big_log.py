@@ -36,6 +36,7 @@ _NAMES = [*(f"open-{number}.example" for number in range(4_000)), *(f"n{number}.
 _POLL_SECONDS = 2.0
 _WRITTEN_SECONDS = 3.0  # after its answer, each query is in the log
 _WINDOWS = {"1 h": 1, "24 h": 24, "7 d": 168, "30 d": 720}
+_WHY = "a measurement"
 _TOP = ("service", "vendor", "list", "domain", "group", "client", "exemption")
 
 Query = dict[str, str | int]
@@ -69,7 +70,7 @@ class _Caller:
 
     def __init__(self, service: Service) -> None:
         self.times: dict[str, _Times] = {}
-        self._cookie = ""
+        self._cookie = self._csrf = ""
         self._connection = http.client.HTTPConnection("127.0.0.1", service.admin_port, timeout=30)
         self._headers = {"Authorization": f"Bearer {service.api.token}"}
 
@@ -78,17 +79,30 @@ class _Caller:
         self._connection.close()
 
     def get(self, kind: str, path: str, query: Query, *, first: bool = False) -> Any:
-        """The body of a GET of the API, which must succeed."""
+        """The body of a GET of the API, which must succeed; one that looks at persons says why."""
+        if "client" in query or query.get("by") == "client":
+            query = {**query, "reason": _WHY}
         return json.loads(self._get(kind, f"/api/v1/{path}", query, self._headers, first=first))
 
     def log_in(self, token: str) -> None:
         """Have a session, for pages."""
+        self._cookie = str(self._post("/login", {"token": token})["Set-Cookie"]).partition(";")[0]
+        page = self._get("page: the overview", "/", {}, {"Cookie": self._cookie}, first=True).decode()
+        self._csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+
+    def say_why(self, client: str) -> None:
+        """Give the reason for looks at a client's queries, which pages ask for once."""
+        form = {"csrf": self._csrf, "operation": "GET /queries", "client": client, "reason": _WHY, "next": "/"}
+        self._post("/look", form)
+
+    def _post(self, path: str, form: dict[str, str]) -> http.client.HTTPMessage:
+        """The headers of the answer to a form, which must lead on."""
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
-        self._connection.request("POST", "/login", urlencode({"token": token}), headers)
+        self._connection.request("POST", path, urlencode(form), {**headers, "Cookie": self._cookie})
         response = self._connection.getresponse()
         response.read()
         assert response.status == 303, response.status
-        self._cookie = str(response.headers["Set-Cookie"]).partition(";")[0]
+        return response.headers
 
     def look(self, kind: str, path: str, query: Query, *, first: bool = False) -> None:
         """Get a page, as a browser does, which must succeed."""
@@ -140,6 +154,9 @@ def run(effort: BigLogEffort, folder: Path) -> list[Figure]:
             cases = list(_cases(now))
             pages_of_site = list(_pages())
             caller.log_in(str(service.api.token))
+            for _, _, query in pages_of_site:
+                if "client" in query:
+                    caller.say_why(str(query["client"]))
             for kind, path, query in pages_of_site:
                 caller.look(kind, path, query, first=True)
             for kind, path, query in cases:

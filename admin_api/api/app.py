@@ -22,6 +22,7 @@ from admin_api.api.http.problems import problem, problem_of
 from admin_api.api.http.reading import MOST_BODY_BYTES, read_body, read_query
 from admin_api.api.http.security import HEADERS, HSTS
 from admin_api.api.http.turns import TURN, Turn
+from admin_api.api.looks import Looks
 from admin_api.api.openapi import document
 from admin_api.api.people import refuse_whole
 from admin_api.api.performing import Performing
@@ -36,9 +37,9 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 AddPages = Callable[[web.UrlDispatcher, Context, Callers, Performing], None]  # admin_api.pages.site.add_pages
 
 
-def make_app(context: Context, connections: HttpConnections, add_pages: AddPages) -> web.Application:
+def make_app(context: Context, connections: HttpConnections, add_pages: AddPages, looks: Looks) -> web.Application:
     """Make the application for one context; `add_pages` gives its router the web pages."""
-    performing = Performing(ROUTES)
+    performing = Performing(ROUTES, looks)
     serving = _Serving(context, connections, performing)
     app = web.Application(middlewares=[serving.around], client_max_size=MOST_BODY_BYTES, client_max_fields=_MOST_FIELDS)
     for route in ROUTES:

@@ -22,6 +22,7 @@ from admin_api.host_names.keeper import HostNames
 from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.policy_file.plans import Plans
+from admin_api.privacy_in_force import PrivacyInForce
 from admin_api.query_log.reader import QueryLogReader
 from admin_api.query_log.unreadable import UnreadableBlocks
 from admin_api.sinks.sinks import LogSinks
@@ -69,6 +70,7 @@ class Context:
     query_log: QueryLogReader
     unreadable_blocks: UnreadableBlocks
     node: SupervisorChannel
+    privacy: PrivacyInForce
     current: CurrentCatalogue
     feed: FeedKeeper
     host_names: HostNames

@@ -23,12 +23,14 @@ from pydantic import BaseModel
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.editing.refusals import BadRequest
+from admin_api.privacy_in_force import WIDEN
 from admin_api.store.roles import INVESTIGATOR, OPERATOR, may
 
 HIDDEN: Final = "hidden"
 """Text in the place of one that the caller may not see; lists and objects are empty, all else is null."""
 
 _ANY: Final = frozenset[str]()
+_ITEMS: Final = "items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,13 @@ class Persons:
     fields: tuple[str, ...] = ()
     asks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     all_of_it: bool = False
+    looks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of `asks`: what needs a reason (api/looks.py)
     to_operators: bool = False  # who handles these things, and so sees the persons in them
     deeds: tuple[str, ...] = ()  # fields that say what a person did, which operators do not see either
     without_names: Callable[[Any], BaseModel] | None = None
     without_deeds: Callable[[Any], BaseModel] | None = None
     told_more: str = ""
+    shown_to_all: Callable[[Any], bool] | None = None  # items of a listing that nothing is hidden of
 
     @property
     def told(self) -> str:
@@ -59,12 +63,22 @@ class Persons:
         done = "is refused" if self.all_of_it else " and ".join(parts)
         more = f" Nor does it see {self.told_more}." if self.told_more else ""
         deeds = f" Without {INVESTIGATOR}, none sees {', '.join(self.deeds)}." if self.deeds else ""
-        return f"Without the role {self.needs}, a caller {done}.{deeds}{more}"
+        looks = ", ".join(_written(self.looks))
+        why = f" With {looks}, reason is required; the audit trail has it." if looks else ""
+        return f"Without the role {self.needs}, a caller {done}.{deeds}{more}{why}"
 
     @property
     def refused(self) -> list[str]:
         """The parameters that are refused: "client", "by=client"."""
-        return [f"{name}={'|'.join(sorted(values))}" if values else name for name, values in self.asks.items()]
+        return _written(self.asks)
+
+    def asked_by(self, query: BaseModel) -> dict[str, str]:
+        """The parameters of a call that ask for persons, with their values."""
+        return _asked(self.asks, query)
+
+    def looked_at(self, query: BaseModel) -> dict[str, str]:
+        """Those that are a look at persons."""
+        return _asked(self.looks, query)
 
     def shown_to(self, roles: Collection[str]) -> bool:
         """Whether a caller with these roles sees them."""
@@ -81,6 +95,27 @@ class Persons:
         return f"{INVESTIGATOR} or {OPERATOR}" if self.to_operators else INVESTIGATOR
 
 
+def _written(parameters: Mapping[str, frozenset[str]]) -> list[str]:
+    return [f"{name}={'|'.join(sorted(values))}" if values else name for name, values in parameters.items()]
+
+
+def _asked(parameters: Mapping[str, frozenset[str]], query: BaseModel) -> dict[str, str]:
+    """Those of a call's parameters that have one of the values given, or, where none are given, any but the usual."""
+    found = {}
+    for name, values in parameters.items():
+        value = getattr(query, name)
+        if value == type(query).model_fields[name].default:
+            continue
+        if not values or _names_one(str(value), values):
+            found[name] = str(value)
+    return found
+
+
+def _names_one(text: str, values: Collection[str]) -> bool:
+    """Whether one of a parameter's values, with commas between, is among those that ask for persons."""
+    return any(fnmatchcase(part.strip(), value) for part in text.split(",") for value in values)
+
+
 _EXEMPTION: Final = (
     *("subject", "client_hosts", "owner", "reason", "ticket"),
     *("requested_by", "requested_owner", "decided_by", "renewal"),
@@ -88,6 +123,9 @@ _EXEMPTION: Final = (
 _CHANGE: Final = (
     *("path", "query", "opens", "changes", "requested_by", "requested_owner", "decided_by", "decided_owner", "note"),
 )
+_WHOSE: Final = {"client": _ANY, "identity": _ANY}
+_BY_PERSON: Final = frozenset({"identity"})
+_RANKED: Final = frozenset({"client", "identity"})
 _WHOLE: Final = Persons(all_of_it=True, to_operators=True)
 
 
@@ -125,14 +163,13 @@ def _lease_unnamed(explained: models.Explained) -> models.Explained:
 
 PERSONS: Final[Mapping[str, Persons]] = {
     "GET /queries": Persons(
-        ("items.client", "items.client_host", "items.identity", "items.exemption"),
-        {"client": _ANY, "identity": _ANY},
+        ("items.client", "items.client_host", "items.identity", "items.exemption"), _WHOSE, looks=_WHOSE
     ),
-    "GET /stats/top": Persons(("items.client_host",), {"by": frozenset({"client", "identity", "exemption"})}),
-    "GET /reports/usage": Persons(asks={"by": frozenset({"identity", "exemption"})}),
+    "GET /stats/top": Persons(("items.client_host",), {"by": _RANKED | {"exemption"}}, looks={"by": _RANKED}),
+    "GET /reports/usage": Persons(asks={"by": _BY_PERSON | {"exemption"}}, looks={"by": _BY_PERSON}),
     "GET /reports/forecast": Persons(("groups.top_clients.client",)),
     # Whoever may write a group into the document, of one address, reads in a replay what that address asked for.
-    "POST /policy:plan": Persons(("replay",), {"replay_seconds": _ANY}),
+    "POST /policy:plan": Persons(("replay",), {"replay_seconds": _ANY}, looks={"replay_seconds": _ANY}),
     "GET /explain": Persons(
         ("identity", "client_host"),
         {"client": _ANY, "client_name": _ANY},
@@ -161,6 +198,7 @@ PERSONS: Final[Mapping[str, Persons]] = {
         _of(("actor", "before", "after"), "items.", actor=_ANY, object=frozenset({"tokens/*"})),
         without_names=_tokens_unnamed,
         told_more="names of tokens in items.object",
+        shown_to_all=lambda row: (row.action, row.object) == WIDEN,
     ),
     "GET /audit:export": _WHOLE,
     "POST /people:export": Persons(all_of_it=True),
@@ -186,23 +224,13 @@ def refuse_persons(operation: str, call: Call) -> None:
     if persons is None or persons.shown_to(call.roles):
         return
     has = f"your token has {', '.join(call.roles)}"
-    for name, values in persons.asks.items():
-        value = getattr(call.query, name)
-        if value == type(call.query).model_fields[name].default:  # which asks for nobody
-            continue
-        if values and not _names_one(str(value), values):
-            continue
-        what = f"{name}={value}" if values else name
+    for name, value in persons.asked_by(call.query).items():
+        what = f"{name}={value}" if persons.asks[name] else name
         raise BadRequest(
             403,
             f"{what} asks for persons, and needs the role {persons.needs}; {has}",
             [(f"/{name}", f"needs the role {persons.needs}")],
         )
-
-
-def _names_one(text: str, values: Collection[str]) -> bool:
-    """Whether one of a parameter's values, with commas between, is among those that ask for persons."""
-    return any(fnmatchcase(part.strip(), value) for part in text.split(",") for value in values)
 
 
 def without_persons(operation: str, call: Call, reply: ApiReply) -> ApiReply:
@@ -218,6 +246,10 @@ def without_persons(operation: str, call: Call, reply: ApiReply) -> ApiReply:
         body = body if anew is None else anew(body)  # before the fields are hidden that it looks at
     for path in hidden:
         body = _without(body, path.split("."))
+    if persons.shown_to_all is not None:
+        pairs = zip(getattr(reply.body, _ITEMS), getattr(body, _ITEMS), strict=True)
+        items = [whole if persons.shown_to_all(whole) else hidden for whole, hidden in pairs]
+        body = body.model_copy(update={_ITEMS: items})
     return dataclasses.replace(reply, body=body)
 
 

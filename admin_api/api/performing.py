@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.http.caller import SIGNED_IN
 from admin_api.api.http.reading import check_query
+from admin_api.api.looks import Looks
 from admin_api.api.models.changes import ChangeDone, ChangeWaits
 from admin_api.api.people import refuse_persons, without_persons
 from admin_api.api.resources.changes import CHANGES, DECIDED, found_request, told_as
@@ -40,16 +41,18 @@ _MAKES_TOKEN = "POST /tokens"  # noqa: S105 (an operation)
 class Performing:
     """All operations, by names such as 'PATCH /groups/{name}'."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], looks: Looks) -> None:
         self.routes = {operation_name(route): route for route in routes}
+        self._looks = looks
 
     async def perform(self, route: Route, call: Call) -> ApiReply:
         """Do it, or keep it for another owner: then the reply has 202 and a ChangeWaits. Raises what handlers raise.
 
-        Persons are left out, and refused, as api/people.py has it.
+        Persons are left out, and refused, as api/people.py has it; a look at them is noted first.
         """
         name = operation_name(route)
         refuse_persons(name, call)
+        await self._looks.note(name, call)
         return without_persons(name, call, await self._done(route, call))
 
     async def _done(self, route: Route, call: Call) -> ApiReply:
@@ -117,6 +120,7 @@ class Performing:
             body=body,
             headers={} if row.if_match is None else {"If-Match": row.if_match},
             token_part=row.token_part,
+            asker=row.requested_owner,
         )
         decided: list[ChangeRequestRow] = []
 

@@ -25,6 +25,7 @@ from admin_api.api.resources import (
     lists,
     local,
     log_sinks,
+    looks,
     mail,
     node,
     pauses,
@@ -32,6 +33,7 @@ from admin_api.api.resources import (
     policy,
     policy_lists,
     privacy,
+    privacy_settings,
     queries,
     reports,
     restored,
@@ -42,7 +44,7 @@ from admin_api.api.resources import (
     webhooks,
 )
 from admin_api.api.route import BASE, CONFLICT, GONE, Route
-from admin_api.store.roles import FIREWALL
+from admin_api.store.roles import FIREWALL, INVESTIGATOR
 
 NAME = r"{name:[a-z0-9][a-z0-9-]*}"
 LIST = r"{name:[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?}"  # bundled lists are called vendor/service
@@ -265,6 +267,15 @@ ROUTES: tuple[Route, ...] = (
           {202: models.MailTested}),
     Route("POST", f"{BASE}/cache:flush", cache.flush, "operator", "Remove cached answers", {200: models.Flushed},
           body=models.FlushBody, needs_body=False),
+    Route("POST", f"{BASE}/looks", looks.ask, INVESTIGATOR,
+          "Ask another owner for a look at persons, where policy.look_approval has it so",
+          {200: models.LookItem, 201: models.LookItem}, body=models.LookBody, may_fail_with=(409,)),
+    Route("GET", f"{BASE}/privacy-settings", privacy_settings.show, "viewer",
+          "The config's privacy settings: in force, and wider ones that wait for two owners",
+          {200: models.PrivacySettings}),
+    Route("POST", f"{BASE}/privacy-settings:widen", privacy_settings.widen, "admin",
+          "Agree to the wider privacy settings that wait", {202: models.PrivacySettings}, body=models.WidenBody,
+          may_fail_with=(409,)),
     Route("GET", f"{BASE}/status", node.status, "viewer", "The state of the node", {200: models.Status}),
     Route("GET", "/health", node.health, None, "Alive", {200: models.Health}),
     Route("GET", "/ready", node.ready, None, "Whether a policy is served", {200: models.Ready, 503: models.Ready}),

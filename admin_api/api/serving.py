@@ -15,6 +15,7 @@ from admin_api.api.context import Context
 from admin_api.api.http.connections import HttpConnections
 from admin_api.api.http.odd_octets import with_text_only
 from admin_api.api.http.security import load_certificate, ssl_context
+from admin_api.api.looks import Looks
 from resolver.errors import MoatdnsError
 from resolver.telemetry.log import Log
 
@@ -46,6 +47,7 @@ class ApiServer:
         self._runner: web.AppRunner | None = None
         self._connections = HttpConnections(context.log)
         self._watching: asyncio.Task[None] | None = None
+        self._looks = Looks()
 
     async def start(self, listening: socket.socket) -> None:
         """Serve on a listening socket. Raises MoatdnsError for a certificate that cannot be used."""
@@ -53,7 +55,7 @@ class ApiServer:
         logger = logging.getLogger("moatdns.http")
         logger.handlers, logger.propagate = [_ToLog(self._context.log)], False
         self._runner = web.AppRunner(
-            make_app(self._context, self._connections, self._add_pages),
+            make_app(self._context, self._connections, self._add_pages, self._looks),
             logger=logger,
             access_log=None,  # the application writes its own
             handle_signals=False,
@@ -78,6 +80,11 @@ class ApiServer:
     def refused_sign_ins(self) -> int:
         """Sign-ins, and calls with JWTs, that were refused since too many waited for the provider."""
         return 0 if self._context.issuer is None else self._context.issuer.refused
+
+    @property
+    def forgotten_looks(self) -> int:
+        """Looks at persons that made room for newer ones, and are noted again if they go on."""
+        return self._looks.forgotten
 
     def renew(self) -> None:
         """Read the certificate again; a bad one is told, and the old one stays."""

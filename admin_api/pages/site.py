@@ -21,7 +21,9 @@ from admin_api.editing.refusals import BadRequest, RefusedCall
 from admin_api.pages.login.login import LoginPages
 from admin_api.pages.login.oidc import OidcPages
 from admin_api.pages.login.sessions import Session
+from admin_api.pages.looks import looks
 from admin_api.pages.shared.forms import demand_own_page, read_form, read_login_form
+from admin_api.pages.shared.look import AsksWhy
 from admin_api.pages.shared.static_files import FILES, serve_static
 from admin_api.pages.shared.templates import make_templates
 from admin_api.pages.shared.visit import PageRoute, Visit, Waits
@@ -75,6 +77,8 @@ class Site:
             return await page.handler(visit)
         except Waits as waits:  # nothing was changed: another owner has to agree
             return visit.go(f"/changes/{waits.item.id}", told=waits.told)
+        except AsksWhy as asks:
+            return looks.ask(visit, asks.look)
         except EXPECTED as error:  # the application tells of all others, with the request's id
             return await self._tell(visit, page, told_of(error))
 

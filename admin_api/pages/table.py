@@ -12,6 +12,7 @@ from admin_api.pages.exemptions import exemptions
 from admin_api.pages.groups import groups
 from admin_api.pages.lists import lists
 from admin_api.pages.local import local
+from admin_api.pages.looks import looks
 from admin_api.pages.overview import overview
 from admin_api.pages.policy import policy
 from admin_api.pages.query_log import query_log
@@ -32,6 +33,7 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("GET", "/", overview.show),
     PageRoute("GET", "/overview/series", overview.series),
     PageRoute("GET", "/queries", query_log.show),
+    PageRoute("POST", "/look", looks.give, shown_again=looks.show),
     PageRoute("GET", "/check", check.show),
     PageRoute("GET", "/exemptions", exemptions.show),
     PageRoute("GET", "/exemptions/new", exemptions.show_new, "operator"),
@@ -108,6 +110,7 @@ PAGES: tuple[PageRoute, ...] = (
     PageRoute("GET", _REVISION, policy.back),
     PageRoute("POST", _REVISION, policy.go_back, shown_again=policy.back),
     PageRoute("GET", "/status", status.show),
+    PageRoute("POST", "/status/privacy", status.widen, "admin", shown_again=status.show),
     PageRoute("POST", "/status/flush", status.flush, shown_again=status.show),
     PageRoute("POST", "/status/webhooks-test", status.test_webhooks, shown_again=status.show),
     PageRoute("POST", "/status/mail-test", status.test_mail, shown_again=status.show),

@@ -20,6 +20,7 @@ _PASSING: Final = {
     "lists": ("rules",),
     "tokens": ("id", "expires_at"),
     "pauses": ("id", "expires_at"),
+    "people": ("ends_at",),
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from admin_api.persons import name_of
 from admin_api.second_owner.groups import Facts, State, States, changed
 from admin_api.second_owner.leases import lease_openings
 from admin_api.second_owner.local_names import LocalFacts, local_opened
@@ -24,6 +25,7 @@ from admin_api.store import policy as stored
 from admin_api.store.change import AuditEntry, Change
 from admin_api.store.lease_row import LeaseRow
 from admin_api.store.lists import ListRow
+from admin_api.store.looks import GRANT
 from admin_api.store.restored import CONFIRM
 from admin_api.store.roles import roles_of_audit, told
 from admin_api.store.tables import leases as lease_table
@@ -90,6 +92,13 @@ async def openings(
         elif (entry.action, entry.kind) == CONFIRM and entry.after is not None:
             found += [f"token {name!r} of a backup lets its holder in again" for name in entry.after["tokens"]]
             found += [f"exemption {number!r} of a backup counts again" for number in entry.after["exemptions"]]
+        elif (entry.action, entry.kind) == GRANT and entry.after is not None:
+            whom = " and ".join(str(entry.after[name]) for name in ("client", "identity") if name in entry.after)
+            what = f"the queries of {whom}" if whom else f"persons by {entry.after['operation']}"
+            found.append(f"{name_of(entry.after['owner'])} looks at {what}: {entry.after['reason']}")
+        elif (entry.kind, entry.action) == ("privacy", "agree"):
+            settings = ((key, value) for key, value in (entry.after or {}).items() if key != "reason")
+            found += [f"{key} becomes {value}, and was {(entry.before or {}).get(key)}" for key, value in settings]
         elif entry.kind not in ("groups", "lists", "local", "pauses", *OPEN_NOTHING) and (
             (entry.kind, entry.action) not in _CLOSING
         ):

@@ -83,6 +83,8 @@ WAYS: Final[tuple[Way, ...]] = (
         Second.OWNER,
         ("POST /restored:confirm",),
     ),
+    Way("privacy settings of the config become wider", "admin", Second.OWNER, ("POST /privacy-settings:widen",)),
+    Way("a look at persons, with policy.look_approval: four-eyes", "investigator", Second.OWNER, ("POST /looks",)),
     Way("a change request is approved", "operator", Second.OWNER, ("POST /change-requests/{id}:approve",)),
     Way("config file: policy.own_vendors, lists, groups, response, approval; upstream; local", "root", Second.ROOT),
     Way("moatdns token create, moatdns login-link", "root", Second.ROOT),

@@ -27,6 +27,7 @@ PERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "exemptions": frozenset({"subject", "owner", "requested_owner", "reason", "ticket"}),
     "pauses": frozenset({"reason"}),
     "people": frozenset({"client", "clients", "identity", "identities", "reason"}),
+    "privacy": frozenset({"reason"}),
     "queries": frozenset({"client", "identity", "reason"}),
     "tokens": frozenset({"address"}),
     "unlisted": frozenset({"reason"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 
@@ -53,9 +54,15 @@ def plan(
         str | None,
         typer.Option("--replay", metavar="DURATION", help="Also evaluate the query log's last '7d', '12h' by it."),
     ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why: required with --replay, which shows clients; the audit trail has it.")
+    ] = "",
 ) -> None:
     """Show the changes of a file, and, with --replay, the affected clients and names."""
-    query = f"?replay_seconds={seconds_of(replay, '--replay')}" if replay else ""
+    if replay and not reason.strip():
+        fail("--reason: is required with --replay, which shows what clients asked for", code=2)
+    asked = {"replay_seconds": seconds_of(replay, "--replay"), "reason": reason} if replay else {}
+    query = f"?{urlencode(asked)}" if asked else ""
     planned = _send(api, f"policy:plan{query}", _read(file), file).body
     api.show(planned, _print)
     if planned["changes"] and not api.as_json:
@@ -141,6 +148,8 @@ def _send(api: ApiClient, path: str, document: Document, file: Path, **headers: 
             where = path_of(error["pointer"])
             if where == ("replay_seconds",):
                 fail(f"--replay: in seconds, {error['detail']}", code=2)
+            if where == ("reason",):
+                fail(f"--reason: {error['detail']}", code=2)
             lines.append(_line(file, document.places.line_of(where), where, error["detail"]))
         fail(*lines)
     return answer

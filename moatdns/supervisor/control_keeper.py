@@ -22,6 +22,7 @@ from admin_api.messages import (
     NoteReading,
     NoteTroubles,
     Recompile,
+    ReloadConfig,
     StopControl,
     StoreState,
     StoreTold,
@@ -104,6 +105,7 @@ class ControlKeeper:
         self._store_moved = asyncio.Event()
         self._is_started = False
         self.is_stopping = False
+        self.reload_wanted = asyncio.Event()  # by the control process; set anew for who reloads
 
     def start(self) -> None:
         """Keep it running from now on."""
@@ -229,6 +231,8 @@ class ControlKeeper:
             case StoreTold() as told:
                 self._store = told
                 self._store_moved.set()
+            case ReloadConfig():
+                self.reload_wanted.set()
             case ConfigInForce(fingerprint):
                 if (waiting := self._who_waits_for(fingerprint)) is not None:
                     waiting.set_result(None)

@@ -111,7 +111,8 @@ class RunningNode:
 
     def reading(self) -> ConfigReading:
         """The config as it was read last, for the audit trail."""
-        return ConfigReading(self._began, self.readings, self.plan.told, self._source_text)
+        plan = self.plan
+        return ConfigReading(self._began, self.readings, plan.told, self._source_text, plan.privacy, plan.held)
 
     def policy_of(self, plan: NodePlan) -> FilePolicy:
         """A config's policy, with where it can be edited."""

@@ -86,6 +86,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._begin_to_stop)
         loop.add_signal_handler(signal.SIGHUP, reloader.reload_asked.set)
+        node.control.reload_wanted = reloader.reload_asked
         loop.add_signal_handler(signal.SIGUSR2, reloader.restart_asked.set)
         if node.plan.places is not None:
             await node.system.begin(node.plan.ground.listen)

@@ -196,6 +196,8 @@ class AuditSection(Section):
     """'file:PATH' of the key that signs evidence and audit heads; null: one is made in state_dir (signing.key)."""
     evidence_days: Annotated[int, Field(ge=1, le=36600), NUMBER] | None = None
     """Older name of retention.evidence_days."""
+    look_seconds: Annotated[int, Field(ge=60, le=86400), NUMBER] = 3600
+    """How long a look at persons is noted once, in seconds: by the same caller, of the same persons, for one reason."""
 
 
 class LeasesSection(Section):

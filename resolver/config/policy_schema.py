@@ -140,6 +140,8 @@ class Policy(Section):
     approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = "none"
     """'four-eyes': what opens a name, and a new token, waits until a token of another owner than the asking one's
     approves it."""
+    look_approval: Annotated[Literal["none", "four-eyes"], fields.one_of("none", "four-eyes")] = "none"
+    """'four-eyes': each look at persons waits for another owner, too; needs `approval: four-eyes`."""
     longest_exemption_seconds: Annotated[int, Field(ge=1, le=10 * 366 * _DAY), NUMBER] = 366 * _DAY
     """The longest that an exemption may last, in seconds."""
     longest_pause_seconds: Annotated[int, Field(ge=1, le=366 * _DAY), NUMBER] = _DAY
@@ -158,3 +160,10 @@ class Policy(Section):
         json_schema_extra={"default": [{"name": DEFAULT_GROUP, "block": list(DEFAULT_BLOCK)}]},
     )
     """Groups of networks. 'default' holds every client that no other group claims."""
+
+    @model_validator(mode="after")
+    def _looks_are_of_four_eyes(self) -> Policy:
+        if self.look_approval == "four-eyes" and self.approval != "four-eyes":
+            why = "needs policy.approval: four-eyes, by which another owner agrees to anything"
+            fields.raise_mistakes([fields.mistake(why, self.look_approval, "look_approval")])
+        return self

@@ -371,6 +371,7 @@ class ControlSettings:
     fetch_max_mib: int = 64
     fetch_timeout_seconds: int = 120
     approval: str = "none"  # or four-eyes
+    look_approval: str = "none"  # or four-eyes, which needs `approval`
     longest_exemption_seconds: int = 366 * 86400
     longest_pause_seconds: int = 86400
     longest_emergency_pause_seconds: int = 3600
@@ -382,6 +383,7 @@ class ControlSettings:
     legal_holds: tuple[str, ...] = ()  # identities of whom nothing may be erased
     log_sinks: tuple[LogSinkSettings, ...] = ()
     signing_key: str | None = None  # file:PATH; None: made in state_dir
+    look_seconds: int = 3600
     webhooks: tuple[dict[str, Any], ...] = ()  # url, secret, events, allow_private
     mail: MailSettings | None = None
     oidc: OidcSettings | None = None
@@ -389,6 +391,11 @@ class ControlSettings:
     networks: ClientNetworks = field(default_factory=ClientNetworks)
     host_names: HostNamesSettings = field(default_factory=HostNamesSettings)
     unlisted: UnlistedSettings = field(default_factory=UnlistedSettings)
+
+    @property
+    def looks_need_two(self) -> bool:
+        """Whether another owner has to agree to each look at persons."""
+        return self.approval == self.look_approval == "four-eyes"
 
     @property
     def admin_address(self) -> tuple[str, int] | None:

@@ -158,6 +158,7 @@ def _encrypted(config: Config) -> EncryptedSettings:
 
 _OF_POLICY = {
     "approval",
+    "look_approval",
     "longest_exemption_seconds",
     "longest_pause_seconds",
     "longest_emergency_pause_seconds",
@@ -201,7 +202,7 @@ def control_settings(config: Config) -> ControlSettings:
         retention=Retention(**config.kept.model_dump()),
         legal_holds=config.people.legal_holds,
         log_sinks=sink_settings(config),
-        signing_key=config.audit.signing_key,
+        **config.audit.model_dump(include={"signing_key", "look_seconds"}),
         webhooks=tuple(hook.model_dump(mode="json") for hook in config.webhooks),
         mail=_mail(config),
         oidc=_oidc(config),

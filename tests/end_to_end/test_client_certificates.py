@@ -144,9 +144,8 @@ def test_the_query_log_has_who_the_certificate_says_that_asked(
     assert office.api.call("PUT", f"leases/{address}", {"identity": "carol", "ttl_seconds": 60}).status == 201
     assert by_dot(office, certificates, *dana.of_kdig, "-b", address) == BLOCKED
     assert by_doh(office, certificates, "--interface", address) == BLOCKED
-    logged = wait_until(
-        lambda: len(found := office.api.get(f"queries?client={address}")["items"]) == 2 and found, "both in the log"
-    )
+    asked = f"queries?client={address}&reason=test"
+    logged = wait_until(lambda: len(found := office.api.get(asked)["items"]) == 2 and found, "both in the log")
     assert {(row["protocol"], row["identity"]) for row in logged} == {("dot", "dana@corp.example"), ("doh", "carol")}
 
 

@@ -112,7 +112,8 @@ def test_a_change_of_the_names_reaches_a_connection_that_is_open(office: Moatdns
 def test_the_query_log_shows_the_address_and_the_group(office: Moatdns, certificates: Certificates) -> None:
     address = "127.0.0.202"
     assert by_dot(office, certificates, f"{NAME}.", "-b", address) == REAL
-    logged = wait_until(lambda: office.api.get(f"queries?client={address}")["items"], "the query in the log")
+    asked = f"queries?client={address}&reason=test"
+    logged = wait_until(lambda: office.api.get(asked)["items"], "the query in the log")
     assert [(row["client"], row["group"], row["verdict"], row["protocol"]) for row in logged] == [
         (address, "people", "exempt", "dot")
     ]

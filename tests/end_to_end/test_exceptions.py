@@ -181,7 +181,9 @@ def test_the_commands_export_plan_apply_and_roll_back(office: Moatdns, tmp_path:
     assert run("policy", "apply", str(file), "--yes").endswith(f"in force as revision {before + 1}\n")
     assert blocked(office, "127.0.0.61", "filed.example") == {True}
     assert "planned against" in run("policy", "apply", str(file), "--revision", str(before), status=1)
-    assert run("policy", "plan", str(file), "--replay", "9999w", status=2).startswith("--replay: ")
+    replay = ("policy", "plan", str(file), "--replay")
+    assert run(*replay, "9999w", "--reason", "a test", status=2).startswith("--replay: ")
+    assert run(*replay, "7d", status=2).startswith("--reason: is required with --replay")
     # What explains itself speaks of the same revisions as the history.
     explained = subprocess.run(
         [MOATDNS, "explain", "filed.example", "--json", "--config", str(office.config_file)],
@@ -202,7 +204,7 @@ def test_a_planned_policy_is_replayed_on_what_clients_asked(office: Moatdns) -> 
     document = office.api.get("policy")
     document["policy"]["lists"].append({"name": "house", "block": ["plain.example"]})
     document["policy"]["groups"].append({"name": "lab", "networks": ["127.0.0.9/32"], "exempt": True})
-    plan = office.api.call("POST", "policy:plan?replay_seconds=86400", document)
+    plan = office.api.call("POST", "policy:plan?replay_seconds=86400&reason=test", document)
     assert plan.status == 200, plan
     found = {(i["client"], i["name"]): (i["before"], i["after"]) for i in plan.body["replay"]["items"]}
     assert found["127.0.0.60", "plain.example"] == ("allow", "block")

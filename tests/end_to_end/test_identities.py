@@ -35,12 +35,12 @@ def lease(moatdns: Moatdns, address: str, identity: str) -> None:
 def rows(moatdns: Moatdns, count: int, filters: str = "") -> list[dict[str, Any]]:
     """The log, the oldest first, once it has so many rows."""
     wait_until(lambda: len(moatdns.api.get("queries")["items"]) == count, f"{count} rows of the query log")
-    return list(reversed(moatdns.api.get(f"queries{filters}")["items"]))
+    return list(reversed(moatdns.api.get(f"queries{filters}{'&reason=test' if filters else ''}")["items"]))
 
 
 def usage(moatdns: Moatdns) -> dict[tuple[str, str], tuple[int, int]]:
     """Blocked and exempted queries by person and vendor."""
-    items = moatdns.api.get("reports/usage?by=identity,vendor")["items"]
+    items = moatdns.api.get("reports/usage?by=identity,vendor&reason=test")["items"]
     return {(item["identity"], item["vendor"]): (item["blocked"], item["exempted"]) for item in items}
 
 
@@ -77,10 +77,10 @@ def test_the_log_names_who_had_the_address_when_it_asked(tmp_path: Path, world: 
         assert {row["name"] for row in rows(moatdns, 4, f"?identity={ANA}")} == {"claude.ai"}
         assert {row["client"] for row in rows(moatdns, 4, f"?identity={ANA}&client={ONE}")} == {ONE}
         assert moatdns.api.get(f"explain?name=claude.ai&client={OTHER}")["identity"] == ANA
-        page = moatdns.api.get("queries?identity=nobody@corp.example")
+        page = moatdns.api.get("queries?identity=nobody@corp.example&reason=test")
         assert page["items"] == []
         assert usage(moatdns) == {(ANA, "anthropic"): (2, 0), (BEN, "openai"): (2, 0)}
-        top = moatdns.api.get("stats/top?by=identity")["items"]
+        top = moatdns.api.get("stats/top?by=identity&reason=test")["items"]
         assert {item["key"]: item["blocked"] for item in top} == {ANA: 2, BEN: 2}
         metrics = moatdns.api.call("GET", "/metrics").body
         assert ANA not in metrics
@@ -127,9 +127,10 @@ def test_with_pseudonyms_no_octet_of_a_name_or_an_address_is_in_the_log(tmp_path
         assert {row["name"] for row in rows(moatdns, 4, f"?identity={ANA}")} == {"claude.ai"}  # for an admin
         assert len(rows(moatdns, 4, f"?client={ONE}&identity={ben}")) == 1
         assert usage(moatdns) == {(ana, "anthropic"): (2, 0), (ben, "openai"): (2, 0)}
-        asked = ("queries", "stats/top?by=identity", "stats/top?by=client", "reports/usage?by=identity,vendor")
+        by = ("stats/top?by=identity", "stats/top?by=client", "reports/usage?by=identity,vendor")
+        asked = ("queries", *(f"{one}&reason=test" for one in by))
         exported = json.dumps([moatdns.api.get(one) for one in asked]).encode()
-        exported += moatdns.api.call("GET", "/api/v1/reports/usage?by=identity&format=csv").body.encode()
+        exported += moatdns.api.call("GET", "/api/v1/reports/usage?by=identity&format=csv&reason=test").body.encode()
         secrets = [json.loads(line) for line in octets_of(moatdns, "pseudonyms.secret").splitlines()]
         assert secrets
         boot = octets_of(moatdns, "boot.json")
@@ -171,7 +172,7 @@ def test_a_search_by_name_finds_no_pseudonym_unless_the_config_says_so(tmp_path:
         (row,) = rows(moatdns, 1)
         assert row["client"] == ONE
         assert row["identity"].startswith("~")
-        assert moatdns.api.get(f"queries?identity={ANA}")["items"] == []
+        assert moatdns.api.get(f"queries?identity={ANA}&reason=test")["items"] == []
 
 
 def test_pseudonyms_are_the_same_after_a_restart_and_hidden_after_a_reload_that_says_so(

@@ -35,7 +35,7 @@ def planned(server: Moatdns, block: list[str], query: str = "") -> Reply:
 
 
 def test_a_large_plan_is_told_and_replayed(server: Moatdns) -> None:
-    reply = planned(server, [*NAMES[1:], "new.example"], "?replay_seconds=3600")
+    reply = planned(server, [*NAMES[1:], "new.example"], "?replay_seconds=3600&reason=test")
     assert reply.status == 200, reply
     (change,) = reply.body["changes"]
     assert (change["object"], change["action"]) == ("lists/house", "update")

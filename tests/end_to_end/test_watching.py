@@ -48,7 +48,7 @@ def test_what_is_watched_is_answered_and_counted_until_its_end(tmp_path: Path, w
         assert over.startswith("over: group lab watched vendors, clouds until ")
 
         def verdicts() -> list[tuple[str, str]]:
-            rows = server.api.get(f"queries?client={WATCHED}")["items"]
+            rows = server.api.get(f"queries?client={WATCHED}&reason=test")["items"]
             return [(row["name"].partition(".")[0], row["verdict"]) for row in reversed(rows)]
 
         bedrock = ("bedrock-runtime", "monitor")

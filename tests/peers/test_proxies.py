@@ -94,8 +94,9 @@ def test_statistics_and_the_query_log_show_the_client_behind_the_proxy(behind: M
     client = "127.0.0.33"
     for _ in range(4):
         assert dig(front.port, "claude.ai", "-b", client).rdata == BLOCKED
-    wait_until(lambda: len(behind.api.get(f"queries?client={client}")["items"]) == 4, "the queries in the log")
-    top = {item["key"]: item["blocked"] for item in behind.api.get("stats/top?by=client")["items"]}
+    asked = f"queries?client={client}&reason=test"
+    wait_until(lambda: len(behind.api.get(asked)["items"]) == 4, "the queries in the log")
+    top = {item["key"]: item["blocked"] for item in behind.api.get("stats/top?by=client&reason=test")["items"]}
     assert top[client] == 4
     assert PROXY not in top
 

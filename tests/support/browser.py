@@ -134,6 +134,20 @@ class Person:
         self.page.goto(self.base + address)
         return self.page
 
+    def look(self, address: str, reason: str = "a test") -> Page:
+        """Go to an address that shows persons, and say why, unless the session has a reason already."""
+        page = self.go(address)
+        if page.get_by_role("heading", name="Why do you look at persons?").count():
+            self.say_why(reason)
+        return page
+
+    def say_why(self, reason: str = "a test") -> None:
+        """Fill in the form that is shown before persons are."""
+        self.page.get_by_label("Reason").fill(reason)
+        self.page.get_by_role("button", name="Show", exact=True).click()
+        self.page.wait_for_url(lambda url: not url.endswith("/look"))
+        self.page.wait_for_load_state()
+
     def faults(self, *rules: str, but: str = "") -> list[str]:
         """Serious faults that axe finds on the page that is shown, by these of its rules, or by all but one."""
         # By the debugger's way, since the policy of the page lets no foreign script in.

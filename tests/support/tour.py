@@ -21,6 +21,7 @@ def pages_of(server: Moatdns) -> dict[str, str]:
         **({"change": f"/changes/{changes[0]['id']}"} if changes else {}),
         "overview": "/",
         "query-log": "/queries",
+        "why": "/queries?client=127.0.0.9",
         "check": "/check?name=claude.ai&client=127.0.0.1",
         "exemptions": "/exemptions",
         "exemption": f"/exemptions/{exemption}",
@@ -81,7 +82,7 @@ def something_to_see(server: Moatdns) -> None:
     api.post(
         "lists", {"name": "house-rules", "block": ["games.example", "=video.example"], "allow": ["ok.games.example"]}
     )
-    wait_until(lambda: api.get("queries?client=127.0.0.7")["items"], "a logged query")
+    wait_until(lambda: api.get("queries?client=127.0.0.7&reason=test")["items"], "a logged query")
     if api.get("unlisted")["enabled"]:
         ask(server.port, "notclaude.ai")
         wait_until(lambda: api.get("unlisted")["items"], "an unlisted name")

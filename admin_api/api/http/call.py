@@ -48,6 +48,7 @@ class Call:
     owner: str = ""  # who answers for the token
     roles: tuple[str, ...] = ()
     token: TokenRow | None = None
+    asker: str = ""  # the owner who asked for it, where another one's approval carries it out
     token_part: str | None = None  # of a token that is made: the half that who asked for it has
     carry_out: CarryOut | None = None  # does what a change request asks for: api/performing.py
 

@@ -30,6 +30,7 @@ from admin_api.api.models.leases import (
 from admin_api.api.models.lists import ListBody, ListItem, ListPatch, ListPut, Lists, ListsPage, Refresh
 from admin_api.api.models.local import LocalNameBody, LocalNameItem, LocalNameItems, LocalNamesPage
 from admin_api.api.models.log_sinks import LogSinkItem, LogSinks
+from admin_api.api.models.looks import LookBody, LookItem
 from admin_api.api.models.mail import MailState, MailTested
 from admin_api.api.models.node import FlushBody, Flushed, Health, Ready, Status
 from admin_api.api.models.pauses import PauseBody, PauseItem, Pauses
@@ -39,6 +40,7 @@ from admin_api.api.models.policy import (
     Revisions, RollbackBody, SomeRules,
 )
 from admin_api.api.models.privacy import PrivacyReply, Receiver, StoredKind
+from admin_api.api.models.privacy_settings import PrivacySettings, WidenBody
 from admin_api.api.models.queries import EraseBody, ErasedQueries, Log, LogItem, LogQuery
 from admin_api.api.models.reports import ExemptionReport, ExemptionUse, PersonUse, ReportQuery, UsageQuery, UsageReport
 from admin_api.api.models.restored import ConfirmBody, Confirmed, Restored, RestoredOpening

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from resolver.config.fields import Moment
+from resolver.config.fields import Moment, read_one_line, reading
 
 LONGEST_NAME = 1024  # characters: 255 octets, each of which may be written as \DDD (RFC 1035 section 5.1)
 JsonObject = dict[str, Any]
@@ -28,6 +28,14 @@ class Sent(Told):
     """Something that clients send: unknown names are mistakes."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Looking(Sent):
+    """Parameters of what may be a look at persons."""
+
+    reason: Annotated[str, reading(read_one_line)] | None = Field(
+        None, max_length=1000, description="Why persons are looked at: required where they are; the audit trail has it."
+    )
 
 
 class Page(Sent):

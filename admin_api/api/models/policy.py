@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import JsonObject, Listing, Sent, Told
+from admin_api.api.models.common import JsonObject, Listing, Looking, Sent, Told
 
 
 class PolicyBody(Sent):
@@ -30,7 +30,7 @@ class RollbackBody(Sent):
     to_revision: int = Field(ge=0, strict=True)
 
 
-class PlanQuery(Sent):
+class PlanQuery(Looking):
     """Parameters of a plan."""
 
     replay_seconds: int | None = Field(

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Sent, Told, Window
+from admin_api.api.models.common import CLIENT_HOST, LONGEST_NAME, Looking, Sent, Told, Window
 
 Verdict = Literal["allow", "block", "monitor", "exempt"]
 
 
-class LogQuery(Window):
+class LogQuery(Window, Looking):
     """A page of the query log."""
 
     limit: int = Field(100, ge=1, le=1000)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Told, Window, WindowReply
+from admin_api.api.models.common import Looking, Told, Window, WindowReply
 from admin_api.api.models.exemptions import ExemptionStatus
 
 
@@ -16,7 +16,7 @@ class ReportQuery(Window):
     format: Literal["json", "csv"] = "json"
 
 
-class UsageQuery(ReportQuery):
+class UsageQuery(ReportQuery, Looking):
     """Hits by what, and over time."""
 
     by: str = Field(

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import CLIENT_HOST, Items, Told, Window, WindowReply
+from admin_api.api.models.common import CLIENT_HOST, Items, Looking, Told, Window, WindowReply
 
 
-class TopQuery(Window):
+class TopQuery(Window, Looking):
     """Parameters of the ranking by hits."""
 
     by: Literal["service", "vendor", "list", "domain", "group", "client", "exemption", "identity"]

@@ -14,7 +14,7 @@ _ROWS_A_FILE = 10_000
 ACTIONS = (
     "create", "update", "delete", "add rules", "remove rules", "grant", "request", "approve", "deny", "renew", "revoke",
     "expire", "pause", "flush", "ask for refresh", "refresh", "provision", "test", "rollback",
-    "acknowledge", "begin-anew", "restore", "suspend", "confirm", "widen", "redeem", "refuse",
+    "acknowledge", "begin-anew", "restore", "suspend", "confirm", "widen", "agree", "redeem", "refuse", "look",
     "strike", "checkpoint",
 )  # fmt: skip
 

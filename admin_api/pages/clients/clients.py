@@ -29,7 +29,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     leases: models.Leases = await visit.ask("GET /leases", query=query)
     window = chosen({}, _DAY)
     top: models.Top | None = None
-    if visit.sees_persons("GET /stats/top"):
+    if visit.shows_rankings("GET /stats/top"):
         top = await visit.ask("GET /stats/top", query={**window.query(), "by": "client", "limit": _TOP})
     return visit.render(
         "clients/clients.html",
@@ -37,6 +37,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         wanted=wanted,
         top=top and top.items,
         is_address=is_address,
+        can_look=top is None and visit.sees_persons("GET /stats/top"),
         window=window,
         now=datetime.now(UTC),
     )

@@ -19,6 +19,8 @@ from resolver.config.settings import LONGEST_SESSION_SECONDS
 
 MOST_SESSIONS = 1000  # beyond, the one that was silent for longest ends
 IDLE_SECONDS = 2 * 3600.0
+REASON_SECONDS = 3600.0
+_MOST_REASONS = 100
 _MOST_TOLD = 5
 _LONGEST_HINT = 4096  # of an ID token that is kept for the log-out
 
@@ -34,6 +36,7 @@ class Session:
     person: SignedIn | None = None
     id_token: str = ""  # the provider's, for its log-out; "" where it is too long for an address
     told: list[str] = field(default_factory=list)  # what the next page says once
+    reasons: OrderedDict[str, tuple[str, float]] = field(default_factory=OrderedDict)  # of looks, and until when
 
     def tell(self, text: str) -> None:
         """Have the next page say this."""
@@ -43,6 +46,23 @@ class Session:
         """Take the messages that are to be shown; they are shown once."""
         told, self.told = self.told, []
         return told
+
+    def give_reason(self, look: str, reason: str, now: float) -> None:
+        """Remember why its person looks at persons, for an hour; the oldest of many is forgotten."""
+        self.reasons.pop(look, None)
+        self.reasons[look] = reason, now + REASON_SECONDS
+        while len(self.reasons) > _MOST_REASONS:
+            self.reasons.popitem(last=False)
+
+    def reason_for(self, look: str, now: float) -> str | None:
+        """The reason of a look; None where there is none yet, or its hour is over."""
+        reason, until = self.reasons.get(look, ("", now))
+        return reason if now < until else None
+
+    @property
+    def last_reason(self) -> str:
+        """The reason that was given last; "" for none."""
+        return next(reversed(self.reasons.values()))[0] if self.reasons else ""
 
 
 class Sessions:

@@ -31,7 +31,8 @@ _TOPS = (
 async def show(visit: Visit) -> web.StreamResponse:
     """GET /."""
     window = chosen(visit.query)
-    shown = [one for one in _TOPS if one[0] not in ("client", "identity") or visit.sees_persons("GET /stats/top")]
+    looks = visit.shows_rankings("GET /stats/top")
+    shown = [one for one in _TOPS if looks or one[0] not in ("client", "identity")]
     most = {**window.query(), "limit": _TOP}
     summary, tops, status, audit = await asyncio.gather(
         visit.ask("GET /stats/summary", query=window.query()),
@@ -46,6 +47,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         lines=_LINES,
         summary=summary,
         series=await _series(visit),
+        can_look=not looks and visit.sees_persons("GET /stats/top"),
         tops=[(*which, top.items) for which, top in zip(shown, tops, strict=True)],
         status=status,
         troubles=_troubles(status),

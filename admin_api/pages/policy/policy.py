@@ -66,7 +66,9 @@ async def document(visit: Visit) -> web.StreamResponse:
 
 async def plan(visit: Visit) -> web.StreamResponse:
     """POST /policy/document: what the document would change; it changes nothing."""
-    query = {"replay_seconds": seconds} if (seconds := visit.text("replay")) else {}
+    query: dict[str, str] = {}
+    if seconds := visit.text("replay"):
+        query = {"replay_seconds": seconds, "reason": visit.text("reason")}
     reply = await _send(visit, "POST /policy:plan", query=query)
     return _document_page(visit, reply.body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,10 +20,12 @@ from admin_api.api.http.caller import Caller
 from admin_api.api.http.callers import demand
 from admin_api.api.http.problems import EXPECTED, told_of
 from admin_api.api.http.reading import check_body, check_query
+from admin_api.api.looks import looked_at
 from admin_api.api.people import PERSONS
 from admin_api.api.performing import Performing
 from admin_api.editing.refusals import RefusedCall
 from admin_api.pages.login.sessions import Session
+from admin_api.pages.shared.look import AsksWhy, Look
 from admin_api.pages.shared.menu import MenuChapter, MenuEntry
 from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.templates import rendered
@@ -104,18 +107,19 @@ class Visit:
     ) -> ApiReply:
         """Do an operation of the API, such as 'PATCH /groups/{name}', with `name` in `path`, as the session's token.
 
-        `version` is the ETag that the thing must still have; None demands none. Raises Waits, and what the API makes
-        problems of: they are told on the page. KeyError for an operation that is none.
+        `version` is the ETag that the thing must still have; None demands none. Raises Waits, AsksWhy, and what the
+        API makes problems of: they are told on the page. KeyError for an operation that is none.
         """
         route = self.performing.routes[operation]
         if route.role is not None:
             demand(self.caller, route.role)
+        asked = None if route.query is None else check_query(self._with_reason(operation, query), route.query)
         call = Call(
             self.context,
             self.caller.actor,
             self.request_id,
             path,
-            None if route.query is None else check_query(query, route.query),
+            asked,
             {} if route.body is None else check_body(dict(body or {}), route.body),
             {} if version is None else {"If-Match": version},
             owner=self.caller.owner,
@@ -126,6 +130,29 @@ class Visit:
         if isinstance(reply.body, models.ChangeWaits):
             raise Waits(reply.body)
         return reply
+
+    def reason_for(self, operation: str, query: Mapping[str, object] = _NOTHING) -> str | None:
+        """The reason that the session has for a look at persons; None where none was given within the hour."""
+        return self.session.reason_for(Look.of(operation, query).key, time.monotonic())
+
+    def shows_rankings(self, operation: str) -> bool:
+        """Whether a page that shows rankings of persons beside others does so: where asked to, or a reason is given."""
+        if not self.sees_persons(operation):
+            return False
+        may_go_on = self.reason_for(operation) is not None and not self.context.settings.looks_need_two
+        return "persons" in self.query or may_go_on
+
+    def _with_reason(self, operation: str, query: Mapping[str, object]) -> Mapping[str, object]:
+        """A query with the reason that its look needs. Raises AsksWhy; a form has a field for it, and is not asked."""
+        route = self.performing.routes[operation]
+        if operation not in PERSONS or route.query is None or query.get("reason") or not self.sees_persons(operation):
+            return query
+        if not looked_at(operation, check_query(query, route.query)):
+            return query
+        reason = self.reason_for(operation, query)
+        if reason is None and not self.form:
+            raise AsksWhy(Look.of(operation, query))
+        return query if reason is None else {**query, "reason": reason}
 
     async def ask(
         self, operation: str, *, query: Mapping[str, object] = _NOTHING, path: Mapping[str, str] = _NOTHING
@@ -164,6 +191,11 @@ class Visit:
         """The query of a listing, which goes on at the cursor that the address has."""
         cursor = {"cursor": self.query["cursor"]} if "cursor" in self.query else {}
         return {**filters, **cursor, "limit": limit}
+
+    @property
+    def wanted(self) -> str:
+        """The address that was asked for, with its query."""
+        return f"{self.address}?{urlencode(self.query)}" if self.query else self.address
 
     def text(self, name: str) -> str:
         """A field of the form, without white space around it; "" where it was not sent."""

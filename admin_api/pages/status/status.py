@@ -19,6 +19,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     webhooks: models.Webhooks = await visit.ask("GET /webhooks")
     sinks: models.LogSinks = await visit.ask("GET /log-sinks")
     mail: models.MailState = await visit.ask("GET /mail")
+    privacy: models.PrivacySettings = await visit.ask("GET /privacy-settings")
     return visit.render(
         "status/status_now.html" if visit.is_part else "status/status.html",
         status=status,
@@ -29,6 +30,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         webhooks=webhooks.items,
         sinks=sinks.items,
         mail=mail if mail.server is not None else None,
+        privacy=privacy,
         now=datetime.now(UTC),
     )
 
@@ -43,6 +45,13 @@ async def flush(visit: Visit) -> web.StreamResponse:
     what = "in all workers" if is_all else f"for {name}"
     answers = "cached answer" if count == 1 else "cached answers"
     return visit.go("/status", told=f"{grouped(count)} {answers} {what} removed.")
+
+
+async def widen(visit: Visit) -> web.StreamResponse:
+    """POST /status/privacy: agree to the wider privacy settings that wait, those that the page named."""
+    settings = dict(line.split(" ", 1) for line in visit.form.getall("setting", []) if " " in line)
+    await visit.call("POST /privacy-settings:widen", body={"settings": settings, "reason": visit.text("reason")})
+    return visit.go("/status", told="The wider privacy settings come in force: the config is read again.")
 
 
 async def test_webhooks(visit: Visit) -> web.StreamResponse:

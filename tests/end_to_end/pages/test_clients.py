@@ -120,9 +120,10 @@ def test_the_top_clients_lead_to_their_queries_and_to_the_check(chromium: Browse
     client = "127.0.6.9"
     for _ in range(12):  # it is among those with most
         assert blocked(server, client)
-    wait_until(lambda: server.api.get(f"queries?client={client}")["items"], "the queries in the log")
+    wait_until(lambda: server.api.get(f"queries?client={client}&reason=test")["items"], "the queries in the log")
     with Person(chromium, server) as person:
-        page = person.log_in("/clients")
+        person.log_in()
+        page = person.look("/clients?persons=yes")
         top = page.locator("section", has=page.get_by_role("heading", name="Most hits"))
         row = top.get_by_role("row").filter(has=page.get_by_text(client, exact=True))
         assert "12" in row.locator("td").nth(1).inner_text()
@@ -133,4 +134,8 @@ def test_the_top_clients_lead_to_their_queries_and_to_the_check(chromium: Browse
         assert "is in group default" in page.locator("#found").inner_text()
         page.go_back()
         row.get_by_role("link", name="Queries").click()
+        assert client in page.get_by_role("main").inner_text()
+        person.say_why()
         assert "claude.ai" in page.inner_text("main")
+        looks = [row["after"] for row in server.api.get("audit?action=look")["items"]]
+        assert {"operation": "GET /queries", "client": client, "reason": "a test"} in looks

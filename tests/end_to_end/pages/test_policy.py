@@ -31,6 +31,7 @@ def plan(page: Page, text: str, *, replay: str | None = None) -> None:
     page.get_by_label("Document", exact=True).last.fill(text)
     if replay:
         page.get_by_label("Try it on logged queries").select_option(replay)
+        page.get_by_label("Why").fill("a test")
     page.get_by_role("button", name="Plan").click()
     page.wait_for_load_state()
 
@@ -78,7 +79,7 @@ def test_going_back_is_refused_where_the_policy_changed_since_it_was_looked_at(
 def test_a_document_is_planned_tried_on_what_was_asked_and_applied(chromium: Browser, server: Moatdns) -> None:
     client = "127.0.0.94"
     assert rdata(ask(server.port, "harmless.example", client=client))
-    wait_until(lambda: server.api.get(f"queries?client={client}")["items"], "the query in the log")
+    wait_until(lambda: server.api.get(f"queries?client={client}&reason=test")["items"], "the query in the log")
     document = exported(server)
     document["policy"]["lists"].append({"name": "harm", "block": ["harmless.example"]})
     with Person(chromium, server) as person:

@@ -30,7 +30,7 @@ HOSTILE = [
 
 def logged(server: Moatdns, client: str, name: str) -> None:
     """Wait until a query is in the log."""
-    query = urlencode({"client": client, "name": name})
+    query = urlencode({"client": client, "name": name, "reason": "test"})
     wait_until(lambda: server.api.get(f"queries?{query}")["items"], f"{name} of {client} in the log")
 
 
@@ -149,7 +149,10 @@ def test_from_the_overview_to_why_and_to_a_two_hour_exemption_in_four_clicks(
         assert is_blocked(ask_dns(server.port, "claude.ai", client=LAPTOP))
     logged(server, LAPTOP, "claude.ai")
     with Person(chromium, server, role="operator investigator") as person:
-        page = person.log_in()
+        person.log_in()
+        person.look("/?persons=yes")
+        person.look(f"/queries?client={LAPTOP}")
+        page = person.go("/")
         clicks = Clicks(page)
         clicks.on(page.get_by_role("link", name=LAPTOP))
         clicks.on(page.get_by_role("row").filter(has_text="claude.ai").get_by_role("link", name="Why?").first)
@@ -226,7 +229,8 @@ def test_a_mistake_is_told_at_its_field_and_nothing_typed_is_lost(chromium: Brow
 def test_the_live_log_shows_a_query_that_comes_in(chromium: Browser, server: Moatdns) -> None:
     client = "127.0.0.81"
     with Person(chromium, server) as person:
-        page = person.log_in(f"/queries?client={client}")
+        person.log_in()
+        page = person.look(f"/queries?client={client}")
         assert "No query in the log matches" in page.inner_text("main")
         page.get_by_role("link", name="Live").click()
         assert is_blocked(ask_dns(server.port, "chatgpt.com", client=client))
@@ -242,7 +246,8 @@ def test_the_live_log_rests_while_somebody_is_in_it_with_the_keyboard(chromium: 
         "htmx:beforeRequest", (event) => done(!event.defaultPrevented), { once: true }))"""
     ask_dns(server.port, "chatgpt.com", client=client)
     with Person(chromium, server) as person:
-        page = person.log_in(f"/queries?client={client}&live=yes")
+        person.log_in()
+        page = person.look(f"/queries?client={client}&live=yes")
         link = page.get_by_role("link", name="Why?").first
         link.focus()
         assert page.evaluate(polled) is False
@@ -278,16 +283,15 @@ def test_hostile_names_are_shown_harmlessly_everywhere(chromium: Browser, server
         for name in hostile_names():
             query = dns.message.make_query(name, dns.rdatatype.A)
             assert rdata(dns.message.from_wire(udp.exchange(query.to_wire()))) == ["0.0.0.0"]
-    wait_until(
-        lambda: len(server.api.get(f"queries?client={client}")["items"]) == len(hostile_names()), "all names in the log"
-    )
+    asked = f"queries?client={client}&reason=test"
+    wait_until(lambda: len(server.api.get(asked)["items"]) == len(hostile_names()), "all names in the log")
     with Person(chromium, server) as person:
         page = person.log_in("/")
         for address in ("/", f"/queries?client={client}"):
-            person.go(address)
+            person.look(address)
             assert page.evaluate("window.hit === undefined")
             assert page.locator("main script, main img").count() == 0
-        text = person.go(f"/queries?client={client}").inner_text("main")
+        text = person.look(f"/queries?client={client}").inner_text("main")
         assert r"\060script\062window" in text, "as zone files have it (RFC 1035 section 5.1)"
         assert not set(text) & set("\x00\x07\x1b\u202e\u200b")
         for link in [each.get_attribute("href") for each in page.get_by_role("link", name="Why?").all()]:

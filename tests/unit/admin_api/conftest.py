@@ -33,6 +33,7 @@ from admin_api.outbox.delivery import Deliveries
 from admin_api.outbox.receivers import Outbox
 from admin_api.pages.site import add_pages
 from admin_api.policy_file.plans import Plans
+from admin_api.privacy_in_force import PrivacyInForce
 from admin_api.query_log.cursors import BadAfter, BadCursor
 from admin_api.query_log.reader import LogPage
 from admin_api.query_log.unreadable import UnreadableBlocks
@@ -218,6 +219,9 @@ class Elsewhere:
     async def flush(self, name: str | None, *, below: bool) -> int:
         return 0
 
+    def reload_config(self) -> None:
+        self.reloads = getattr(self, "reloads", 0) + 1
+
     async def status(self) -> NodeStatus:
         return NodeStatus((WorkerStatus(0, 1, 1, 1.0, None),))
 
@@ -367,6 +371,7 @@ async def served(tmp_path: Path, with_tokens: Prepared) -> AsyncIterator[Served]
         query_log=elsewhere,
         unreadable_blocks=UnreadableBlocks(log),
         node=elsewhere,
+        privacy=PrivacyInForce(tmp_path, log),
         current=current,
         feed=FeedKeeper(settings, store_access, policy, current, OpenedCatalogue(loaded, loaded), log),
         host_names=HostNames(HostNamesSettings(), WorkerSettings(), log),

@@ -196,6 +196,8 @@ ELSEWHERE = {
     "a lease in a stricter group ends, or ends sooner",
     "a policy file is applied",
     "the policy goes back to a revision",
+    "privacy settings of the config become wider",
+    "a look at persons, with policy.look_approval: four-eyes",
     "a change request is approved",
 }
 

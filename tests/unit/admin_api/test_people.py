@@ -139,9 +139,10 @@ def _readable(served: Mapping[str, str]) -> list[str]:
     """Every address that is read, with a call that asks for all there is."""
     paths = [route.path for route in ROUTES if route.method == "GET" and "{" not in route.path]
     more = [f"/api/v1/exemptions/{served['exemption']}", f"/api/v1/leases/{CLIENT}"]
-    more += [f"/api/v1/stats/top?by={by}" for by in ("client", "identity", "exemption", "group")]
+    more += [f"/api/v1/stats/top?by={by}&reason=test" for by in ("client", "identity", "exemption", "group")]
     more += ["/api/v1/reports/exemptions?format=csv", f"/api/v1/explain?name=claude.ai&client={CLIENT}"]
-    more += ["/api/v1/explain?name=claude.ai", f"/api/v1/queries?client={CLIENT}", f"/api/v1/audit?actor={IDENTITY}"]
+    more += [f"/api/v1/queries?client={CLIENT}&reason=test", f"/api/v1/audit?actor={IDENTITY}"]
+    more += ["/api/v1/explain?name=claude.ai"]
     return [*paths, *more]
 
 
@@ -195,10 +196,10 @@ async def test_the_query_log_hides_its_clients_but_from_investigators(office: Se
     assert await office.status("GET", "reports/usage?by=vendor,%20identity", role=caller) == 403
     assert await office.status("GET", "stats/top?by=domain", role=caller) == 200
     for seeing in ("admin", "investigating-viewer"):
-        assert await office.status("GET", "reports/usage?by=identity", role=seeing) == 200
-        async with office.call("GET", f"queries?client={CLIENT}", role=seeing) as response:
+        assert await office.status("GET", "reports/usage?by=identity&reason=test", role=seeing) == 200
+        async with office.call("GET", f"queries?client={CLIENT}&reason=test", role=seeing) as response:
             assert (await response.json())["items"][0]["client"] == CLIENT
-        assert await office.status("GET", "stats/top?by=client", role=seeing) == 200
+        assert await office.status("GET", "stats/top?by=client&reason=test", role=seeing) == 200
 
 
 async def test_operators_see_those_whom_they_handle_and_not_what_these_did(office: Served) -> None:
@@ -299,7 +300,8 @@ async def test_the_description_says_who_sees_persons(served: Served) -> None:
     said = described["paths"]["/api/v1/queries"]["get"]["description"]
     assert said == (
         "Least role: viewer. Without the role investigator, a caller is refused with client, identity and does not see "
-        "items.client, items.client_host, items.identity, items.exemption."
+        "items.client, items.client_host, items.identity, items.exemption. With client, identity, reason is required; "
+        "the audit trail has it."
     )
     assert json.dumps(described).count("Least role: ") == sum(1 for route in ROUTES if route.role)
 

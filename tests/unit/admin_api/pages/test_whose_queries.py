@@ -45,6 +45,7 @@ async def test_a_row_names_who_it_was_and_leads_to_all_of_theirs(
     text, _ = await browser.get("/queries")
     assert "Exempt…" not in text  # a pseudonym has no exemptions
     assert "client=~aaaaaaaaaaaaaaaa" in text  # but rows
+    await browser.give_reason("/queries?identity=ben")
     (form,) = [form for form in await browser.forms("/queries?identity=ben") if "verdict" in form.fields]
     assert form.fields["identity"] == "ben"
 
@@ -71,7 +72,7 @@ async def test_a_name_finds_its_pseudonyms_for_whom_the_config_says(
 
     monkeypatch.setattr(served.context.query_log, "page", page)
     let_find(served, found_by)
-    async with served.call("GET", f"queries?identity={ANA}&client=10.0.0.1", role=role) as response:
+    async with served.call("GET", f"queries?identity={ANA}&client=10.0.0.1&reason=test", role=role) as response:
         assert response.status == 200
     both = {"identity": {period.of("identity", ANA)}, "client": {period.of("client", "10.0.0.1")}}
     assert asked == [both if finds else {}]
@@ -89,7 +90,7 @@ async def test_a_name_in_another_spelling_finds_the_same(served: Served, monkeyp
     monkeypatch.setattr(served.context.query_log, "page", page)
     for found_by in ("nobody", "admin"):
         let_find(served, found_by)
-        async with served.call("GET", "queries?identity=Ana@Corp.Example&client=2001:DB8::0:7") as response:
+        async with served.call("GET", "queries?identity=Ana@Corp.Example&client=2001:DB8::0:7&reason=test") as response:
             assert response.status == 200
     plain = {"identity": {ANA}, "client": {"2001:db8::7"}}
     pseudonyms = {"identity": {period.of("identity", ANA)}, "client": {period.of("client", "2001:db8::7")}}
@@ -106,7 +107,9 @@ async def test_what_is_no_address_leads_to_rows_and_to_no_form_for_addresses(
         return [{"key": key, "rest": is_rest, **hits} for key, is_rest in keys.items()]
 
     monkeypatch.setattr(served.context.statistics, "top", top)
-    text, _ = await (await Browser.log_in(served, "admin")).get("/clients")
+    browser = await Browser.log_in(served, "admin")
+    await browser.give_reason("/clients?persons=yes")
+    text, _ = await browser.get("/clients")
     asked = [parse_qs(urlsplit(unescape(link)).query) for link in re.findall(r'href="(/[^"]+)"', text)]
     assert {one["client"][0] for one in asked if "range" in one} == {key for key in keys if not keys[key]}
     assert {one["client"][0] for one in asked if "client" in one and "range" not in one} == {"10.0.0.1", "2001:db8::7"}
@@ -136,6 +139,6 @@ async def test_a_forecast_says_what_its_clients_are(served: Served, kept: str) -
 async def test_secrets_that_cannot_be_read_are_told(served: Served) -> None:
     (served.context.state_dir / SECRETS_FILE).write_text("nonsense\n")
     let_find(served, "admin")
-    async with served.call("GET", f"queries?identity={ANA}") as response:
+    async with served.call("GET", f"queries?identity={ANA}&reason=test") as response:
         assert response.status == 503
         assert "line 1 is no period with its secret" in await response.text()

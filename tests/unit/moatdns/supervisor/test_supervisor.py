@@ -125,6 +125,7 @@ async def scene(
         policy={"lists": [], "groups": []},
         fingerprint="first",
         notes=("a note",),
+        privacy={"query_log.what": "hits"},
     )
     signals: dict[int, Callable[[], None]] = {}
     asyncio.get_running_loop().add_signal_handler = signals.__setitem__  # type: ignore[method-assign, assignment]

@@ -110,7 +110,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
         },
         "leases": {"most": 100_000, "longest_seconds": 604_800, "history_days": None},
         "people": {"legal_holds": []},
-        "audit": {"syslog": None, "signing_key": None, "evidence_days": None},
+        "audit": {"syslog": None, "signing_key": None, "evidence_days": None, "look_seconds": 3600},
         "webhooks": [],
         "log_sinks": [],
         "mail": {
@@ -164,6 +164,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path, monkeypatch: pyt
                 "allow_private": False,
             },
             "approval": "none",
+            "look_approval": "none",
             "longest_exemption_seconds": 366 * 86_400,
             "longest_pause_seconds": 86_400,
             "longest_emergency_pause_seconds": 3600,

@@ -1,0 +1,1 @@
+"""Web pages: why somebody looks at persons."""

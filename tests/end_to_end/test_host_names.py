@@ -82,7 +82,7 @@ def test_rows_have_names_of_files_and_of_the_zone_and_a_lease_takes_their_place(
     assert {name for name, _, _ in inner.asked} == {AT_CAMERA, "2.0.1.10.in-addr.arpa"}
     assert not [name for name, _, _ in public.asked if name.endswith("arpa")]
     api = server.api
-    tops = {item["key"]: item["client_host"] for item in api.get("/api/v1/stats/top?by=client")["items"]}
+    tops = {item["key"]: item["client_host"] for item in api.get("/api/v1/stats/top?by=client&reason=a+test")["items"]}
     assert tops == known
     assert api.get(f"/api/v1/explain?name=house.example&client={LAPTOP}")["client_host"] == "anas-laptop"
     lease = {"identity": "ana@corp.example", "ttl_seconds": 600}
@@ -93,7 +93,7 @@ def test_rows_have_names_of_files_and_of_the_zone_and_a_lease_takes_their_place(
             (LAPTOP, "ana@corp.example", None)
             in [
                 (row["client"], row["identity"], row["client_host"])
-                for row in api.get("/api/v1/queries?identity=ana@corp.example")["items"]
+                for row in api.get("/api/v1/queries?identity=ana@corp.example&reason=a+test")["items"]
             ]
         ),
         "a row that says whose it was has no name of now",

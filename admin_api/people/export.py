@@ -98,7 +98,7 @@ class Export:
 
     async def _exemptions(self, conn: AsyncConnection) -> AsyncGenerator[Line]:
         """For them, or that name them; each with its events."""
-        names = names_in(self.person.naming)
+        names = names_in(self.person)
         for_them = self.person.is_meant_by
         named_events = {row.exemption_id async for row in _each(conn, exemption_events) if names([row.note, row.owner])}
         async for row in _each(conn, exemption_table):
@@ -110,7 +110,7 @@ class Export:
                 yield {**_plain(row, "kind", "who", "owner_form"), "subject": subject, "events": events}
 
     async def _change_requests(self, conn: AsyncConnection) -> AsyncGenerator[Line]:
-        names = names_in(self.person.naming)
+        names = names_in(self.person)
         async for row in _each(conn, change_requests):
             line = {name: value for name, value in _plain(row, "body").items() if name in _REQUEST}
             if names(line):

@@ -37,7 +37,7 @@ class StandsInTheWay(WrongState):
 
 async def obstacles(conn: AsyncConnection, person: Person) -> list[str]:
     """Things in force for a person, or waiting, in finished phrases that say how each is ended."""
-    names = names_in(person.naming)
+    names = names_in(person)
     theirs = select(leases.c.address).where(leases.c.identity.in_(sorted(person.spellings))).order_by(leases.c.address)
     addresses = list((await conn.execute(theirs)).scalars())
     found = []

@@ -14,6 +14,7 @@ from admin_api.persons import identity_form
 from admin_api.query_log.erased import digest_of, person_digest
 from admin_api.query_log.sought import sought_for
 from admin_api.statistics.persons import identities_counted
+from admin_api.store import looks
 from admin_api.store.naming import Naming
 from admin_api.store.tables import exemptions, lease_history, leases
 from resolver.telemetry.pseudonyms import is_pseudonym
@@ -45,6 +46,10 @@ class Person:
         """Digests for the journal of erasures: the person's own, and one of each pseudonym."""
         return (person_digest(key, self.form), *(digest_of(key, one, "identity") for one in sorted(self.pseudonyms)))
 
+    def is_named_in(self, text: str) -> bool:
+        """Whether a text names them, or has a pseudonym of theirs."""
+        return self.naming.is_in(text) or any(one in text for one in self.pseudonyms)
+
     def is_in(self, client: BlockClient) -> bool:
         """Whether a row of the query log is theirs."""
         identity = client.identity
@@ -64,8 +69,11 @@ async def person_of(conn: AsyncConnection, state_dir: Path, identity: str) -> Pe
 
 
 async def identities_in(conn: AsyncConnection) -> set[str]:
-    """Identities that the store has, in leases and their history, exemptions and statistics; pseudonyms among them."""
-    found = await identities_counted(conn)
+    """Identities that the store has, pseudonyms among them.
+
+    They are in leases and their history, exemptions, statistics, and looks that were agreed to.
+    """
+    found = await identities_counted(conn) | await looks.identities(conn)
     for column in (leases.c.identity, lease_history.c.identity):
         found |= set((await conn.execute(select(column).distinct())).scalars())
     rows = await conn.execute(select(exemptions.c.who).where(exemptions.c.kind == "identity"))
@@ -88,6 +96,6 @@ def texts_in(value: object) -> Iterator[str]:
             yield from texts_in(one)
 
 
-def names_in(naming: Naming) -> Callable[[object], bool]:
-    """Whether a text of a JSON value names somebody."""
-    return lambda value: any(naming.is_in(text) for text in texts_in(value))
+def names_in(person: Person) -> Callable[[object], bool]:
+    """Whether a text of a JSON value names somebody, or has a pseudonym of theirs."""
+    return lambda value: any(map(person.is_named_in, texts_in(value)))

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from admin_api.people.person import Person, names_in
-from admin_api.store import exemptions
+from admin_api.store import exemptions, pauses
 from admin_api.store.audit_texts import rows_naming
 from admin_api.store.tables import groups, tokens
 from resolver.config.settings import ControlSettings
@@ -20,7 +20,7 @@ _COPIES = ("before-*", "lost-*")  # in the state directory: of the store before 
 
 async def out_of_reach(conn: AsyncConnection, person: Person, settings: ControlSettings, *, shared: bool) -> list[str]:
     """Sentences on what still has the person. `shared`: the store is a PostgreSQL's."""
-    names = names_in(person.naming)
+    names = names_in(person)
     found = ["backups made until now: `moatdns restore` erases again; delete those that are not needed"]
     found += _copies(Path(settings.state_dir))
     if settings.log_sinks:
@@ -36,6 +36,9 @@ async def out_of_reach(conn: AsyncConnection, person: Person, settings: ControlS
     told = {
         "groups that name them (client names, description), and earlier revisions of these": [
             row.name for row in rows if names([row.description, row.client_names])
+        ],
+        "running pauses whose reason names them: erase again when these have ended": [
+            row.id for row in await pauses.all_pauses(conn) if names(row.reason)
         ],
         "tokens of theirs, and what was done with these": [
             row.name for row in await conn.execute(select(tokens.c.name, tokens.c.owner)) if names([*row])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, Table, delete, select, update
@@ -14,9 +14,10 @@ from admin_api.people.person import Person, names_in
 from admin_api.persons import normal_form
 from admin_api.statistics.persons import move_to_erased
 from admin_api.statistics.rows import ERASED
-from admin_api.store import audit_texts
+from admin_api.store import audit_texts, looks
 from admin_api.store.change import Change
 from admin_api.store.exemptions import ENDED
+from admin_api.store.looks import GrantedLook
 from admin_api.store.tables import change_requests, exemption_events, exemptions, lease_history, webhook_messages
 
 ERASE: Final = ("erase", "people")
@@ -40,6 +41,7 @@ class TakenOut:
     exemptions: int  # that have `erased` in the place of some texts
     change_requests: int  # likewise
     messages: int  # to webhooks and by mail that waited, and are not sent
+    looks: int  # that others had agreed to
     hits: int  # in the statistics, counted under `erased`
     audit_rows: int  # whose texts were struck
 
@@ -50,15 +52,20 @@ async def take_out(change: Change, person: Person, *, statuses: Collection[str] 
     `statuses`: of the exemptions whose texts are looked at.
     What the file of the store still has in free pages, and in its log, is the caller's to clear.
     """
-    names = names_in(person.naming)
+    names = names_in(person)
     return TakenOut(
         lease_history=await _from_lease_history(change, person),
         exemptions=await _from_exemptions(change, person, names, statuses),
         change_requests=await _from_each(change, change_requests, lambda row: _request_without(row, names)),
         messages=await _from_messages(change, names),
+        looks=await looks.drop(change.connection, lambda look: _is_at(look, person) or names(asdict(look))),
         hits=await move_to_erased(change.connection, person.keys),
-        audit_rows=(await audit_texts.strike(change, min(person.spellings))).rows,
+        audit_rows=(await audit_texts.strike_where(change, person.is_named_in)).rows,
     )
+
+
+def _is_at(look: GrantedLook, person: Person) -> bool:
+    return look.identity is not None and person.is_meant_by(look.identity)
 
 
 async def _from_lease_history(change: Change, person: Person) -> int:

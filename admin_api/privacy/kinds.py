@@ -198,11 +198,17 @@ KINDS: Final[tuple[DataKind, ...]] = (
         files=("snapshots/*",),
     ),
     DataKind(
-        "the config, as it is in force",
-        _always("its values, without secrets: people.legal_holds, client names of groups, recipients of mail"),
-        _always("until the next reading of the config; older values are in the audit trail"),
+        "the config, as it is in force, and looks that were agreed to",
+        _always(
+            "the config's values, without secrets: people.legal_holds, client names of groups, recipients of mail; of "
+            "looks under four eyes who looks, at whom, and why"
+        ),
+        _always(
+            "until the next reading of the config, older values are in the audit trail; a look until an hour after "
+            "its end (audit.look_seconds)"
+        ),
         ("GET /audit",),
-        ("people.legal_holds", "policy.groups", "mail"),
+        ("people.legal_holds", "policy.groups", "mail", "policy.look_approval", "audit.look_seconds"),
         table=tables.documents,
         files=("boot.json",),
     ),
@@ -274,6 +280,7 @@ NO_PERSON_FILES: Final[Mapping[str, str]] = {
     "lists/*": "contents of lists that are fetched",
     "log-sinks/*": "how far each sink is",
     "moatdns.lock": "the process that runs",
+    "privacy.json": "the privacy settings in force",
     "moatdns.sqlite*": "the store, whose tables are told one by one",
     "signing.key": "the key of evidence and heads",
 }

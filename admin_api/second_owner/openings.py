@@ -40,6 +40,7 @@ _CLOSING: Final = {
     *(("audit", "acknowledge"), ("audit", "strike"), ("audit", "checkpoint"), ("tokens", "revoke")),
     *(("pauses", "end"), ("pauses", "expire")),
 }
+_LOOKS_AT: Final = {"GET /queries": "the queries of", "POST /people:export": "all that is kept of"}
 _SOURCE: Final = ("url", "format", "sha256")  # of a subscription: what its rules come from
 _MOST_RULES = 20  # that are named
 _MOST_PHRASES = 200
@@ -94,7 +95,8 @@ async def openings(
             found += [f"exemption {number!r} of a backup counts again" for number in entry.after["exemptions"]]
         elif (entry.action, entry.kind) == GRANT and entry.after is not None:
             whom = " and ".join(str(entry.after[name]) for name in ("client", "identity") if name in entry.after)
-            what = f"the queries of {whom}" if whom else f"persons by {entry.after['operation']}"
+            operation = entry.after["operation"]
+            what = f"{_LOOKS_AT.get(operation, operation)} {whom}" if whom else f"persons by {operation}"
             found.append(f"{name_of(entry.after['owner'])} looks at {what}: {entry.after['reason']}")
         elif (entry.kind, entry.action) == ("privacy", "agree"):
             settings = ((key, value) for key, value in (entry.after or {}).items() if key != "reason")

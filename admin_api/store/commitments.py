@@ -26,7 +26,7 @@ PERSONAL: Final[Mapping[str, frozenset[str]]] = {
     "config": frozenset({"people.legal_holds"}),
     "exemptions": frozenset({"subject", "owner", "requested_owner", "reason", "ticket"}),
     "pauses": frozenset({"reason"}),
-    "people": frozenset({"client", "clients", "identity", "identities", "reason"}),
+    "people": frozenset({"address", "client", "clients", "identity", "identities", "reason"}),
     "privacy": frozenset({"reason"}),
     "queries": frozenset({"client", "identity", "reason"}),
     "tokens": frozenset({"address"}),

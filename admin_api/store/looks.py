@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -47,8 +47,7 @@ class GrantedLook:
 async def all_grants(conn: AsyncConnection, now: datetime | None = None) -> list[GrantedLook]:
     """Those that are not over."""
     now = now or datetime.now(UTC)
-    found = [GrantedLook(**one) for one in (await documents.get(conn, _DOCUMENT) or {}).get("granted", ())]
-    return [one for one in found if not one.is_over(now)]
+    return [one for one in await _kept(conn) if not one.is_over(now)]
 
 
 async def grant(change: Change, look: GrantedLook) -> None:
@@ -56,6 +55,33 @@ async def grant(change: Change, look: GrantedLook) -> None:
     granted = [one for one in await all_grants(change.connection) if one != look]
     if len(granted) >= MOST_GRANTS:
         raise TooMany(f"there are {MOST_GRANTS} looks that others agreed to, the maximum: wait until some are over")
-    await documents.put(change.connection, _DOCUMENT, {"granted": [asdict(one) for one in (*granted, look)]})
+    await _keep(change.connection, (*granted, look))
     facts = {name: value for name, value in asdict(look).items() if value is not None}
     change.record(*GRANT, None, facts)
+
+
+async def identities(conn: AsyncConnection) -> set[str]:
+    """Identities, and pseudonyms, that are looked at."""
+    return {one.identity for one in await _kept(conn) if one.identity is not None}
+
+
+async def drop(conn: AsyncConnection, is_dropped: Callable[[GrantedLook], bool]) -> int:
+    """Forget agreements, those that are over among them; gives how many."""
+    kept = await _kept(conn)
+    left = [one for one in kept if not is_dropped(one)]
+    if len(left) < len(kept):
+        await _keep(conn, left)
+    return len(kept) - len(left)
+
+
+async def forget_ended(conn: AsyncConnection, before: datetime, _: int) -> int:
+    """Forget agreements that ended before a time, all at once: they are one document; gives how many."""
+    return await drop(conn, lambda one: one.is_over(before))
+
+
+async def _kept(conn: AsyncConnection) -> list[GrantedLook]:
+    return [GrantedLook(**one) for one in (await documents.get(conn, _DOCUMENT) or {}).get("granted", ())]
+
+
+async def _keep(conn: AsyncConnection, looks: Iterable[GrantedLook]) -> None:
+    await documents.put(conn, _DOCUMENT, {"granted": [asdict(one) for one in looks]})

@@ -26,6 +26,7 @@ _TAKEN_OUT = {  # as they are told, in the order of the reply
     "exemptions": "ended exemptions that named them",
     "change_requests": "decided change requests that named them",
     "messages": "messages about them that waited to be sent",
+    "looks": "looks at them that others had agreed to",
     "audit_rows": "rows of the audit trail, of their texts",
 }
 

@@ -67,9 +67,12 @@ def forecast(
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End (not included); default: now.")] = None,
     group: Annotated[str | None, typer.Option("--group", metavar="NAME", help="Of this group alone.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why you look at clients: names them; audited.")
+    ] = None,
 ) -> None:
     """Tell who would be hit if what groups watch were enforced: clients, services, names, likely requests."""
-    given = {"from": _time(start), "to": _time(end), "group": group}
+    given = {"from": _time(start), "to": _time(end), "group": group, "reason": reason}
     query = urllib.parse.urlencode({name: value for name, value in given.items() if value is not None})
     api.show(api.call("GET", f"reports/forecast?{query}").body, print_forecast)
 

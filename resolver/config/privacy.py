@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from resolver.config.retention_schema import OLDER_NAMES
+from resolver.config.retention_schema import OLDER_NAMES, RetentionSection
 from resolver.config.schema import Config
 
 PrivacyValues = dict[str, str]
@@ -28,15 +28,10 @@ _ORDERED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "statistics.enabled": (("false",), ("true",)),
 }
 _RETENTION: Final = "retention"
+_OF_NOBODY: Final = "evidence_days"  # of runs, troubles and policies of the node
 _DAYS: Final = (  # more of them are wider; "null" is for ever
     "query_log.pseudonym_days",
-    *(
-        f"{_RETENTION}.{name}"
-        for name in (
-            *("query_log_days", "statistics_minutes_days", "statistics_hours_days", "statistics_days"),
-            *("lease_history_days", "exemptions_days"),
-        )
-    ),
+    *(f"{_RETENTION}.{name}" for name in RetentionSection.model_fields if name != _OF_NOBODY),
 )
 
 

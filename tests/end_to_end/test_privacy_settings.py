@@ -94,6 +94,11 @@ def test_a_restart_takes_nothing_wider_and_what_is_narrower_at_once(tmp_path: Pa
         moatdns.write_config(config_with("full"))
         moatdns.start()
         wait_until(lambda: settings(moatdns) == ("pseudonym", FULL), "it waits")
+        moatdns.reload({**config_with("pseudonym"), "retention": {"query_log_days": 300, "exemptions_days": 400}})
+        wait_until(lambda: settings(moatdns) == ("pseudonym", {"retention.query_log_days": "300"}), "days wait, too")
+        kept = {kind["name"]: kind["kept"] for kind in moatdns.api.get("privacy")["kinds"]}
+        assert kept["query log"].startswith("30 days")
+        assert kept["exemptions and requests"].startswith("400 days"), "which is less than for ever"
         moatdns.reload(config_with("hidden"))
         wait_until(lambda: settings(moatdns) == ("hidden", {}), "it is narrower")
         moatdns.reload(config_with("full", approval="none"))

@@ -33,7 +33,8 @@ CLERK = "Morwenna Clerkenwellow"
 ONE, OTHER, ERASED, WAITS = "127.0.77.5", "127.0.99.8", "127.0.66.3", "127.0.44.6"
 NAMES = ("xylographia", "quincebury", "bartholomew", "zwyxbergen", "morwenna", "clerkenwellow")
 ADDRESSES = (ONE, OTHER, ERASED, WAITS, "127.0.77.", "127.0.99.")
-SECRETS = (*NAMES, *ADDRESSES)
+HOST = "kestrelmoor"  # in what the machine at OTHER is called
+SECRETS = (*NAMES, *ADDRESSES, HOST)
 PSEUDONYM = re.compile(r"~[a-z2-7]{16}")
 NOBODY_OF = {ONE: "127.0.55.3", OTHER: "127.0.55.4", ANA: "nobody@corp.example", BEN: "neither@corp.example"}
 WEB = "127.0.0.53"  # where the block page is
@@ -71,6 +72,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     taken, told = Collector(folder / "taken", free_port()), Collector(folder / "told", free_port())
     syslog, mails = Rsyslog(folder / "syslog", free_port(), certificates), MailServer(folder / "mail")
     (folder / "hook.secret").write_text("a secret of hooks")
+    (folder / "hosts.office").write_text(f"{OTHER} {HOST}s-laptop.corp.example\n")
     verified = {"ca": str(certificates.authority), "server_name": SERVER_NAME}
     config: dict[str, Any] = {
         "workers": 1,
@@ -78,7 +80,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
         "query_log": {"what": "all"},
         "unlisted": {"enabled": True, "clients": 1},
         "block_page": {"listen": [f"{WEB}:{web_port}"]},
-        "clients": {"allow": ["127.0.0.0/8"]},
+        "clients": {"allow": ["127.0.0.0/8"], "host_names": {"hosts": [str(folder / "hosts.office")]}},
         "policy": {"approval": "four-eyes", "response": {"mode": "address", "ipv4": WEB, "ttl_seconds": 1}},
         "mail": mails.section,
         "admin": {"url": "https://dns.corp.example/"},
@@ -323,7 +325,11 @@ def test_no_plan_and_no_refused_call_names_anybody_to_a_viewer(office: Office) -
         ("POST", "policy:rollback", {"to_revision": 1}),
         ("POST", "queries:erase", {"identity": "~aaaaaaaaaaaaaaaa", "reason": "x"}),
         ("POST", "exemptions", {"subject": {"group": "default"}, "scope": ["ai"], "owner": "me", "reason": "x"}),
+        ("POST", "privacy-settings:widen", {"settings": {"query_log.identities": "full"}, "reason": "x"}),
     ]
+    for identity in (ANA, *NOBODY_OF.values()):
+        sent += [("POST", f"people:{what}", {"identity": identity, "reason": "x"}) for what in ("export", "erase")]
+        sent.append(("POST", "looks", {"operation": "GET /queries", "identity": identity, "reason": "x"}))
     for number in office.parts["/exemptions/{id}"]:
         sent += [("POST", f"exemptions/{number}:{action}", {}) for action in ("approve", "deny", "renew", "revoke")]
     for number in office.parts["/change-requests/{id}"]:

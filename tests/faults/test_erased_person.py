@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -86,13 +87,16 @@ def exempted(node: Moatdns, identity: str) -> str:
 def counted(node: Moatdns) -> dict[str, Any]:
     """All counts, those of people in sum."""
     api = node.api
-    tops = {by: api.get(f"stats/top?by={by}")["items"] for by in ("service", "vendor", "domain", "group", "client")}
+    tops = {
+        by: api.get(f"stats/top?by={by}&reason=a+test")["items"]
+        for by in ("service", "vendor", "domain", "group", "client")
+    }
     usage = api.get("reports/usage?by=identity,vendor&reason=a+test")["items"]
     sums = {
         vendor: [sum(item[kind] for item in usage if item["vendor"] == vendor) for kind in ("blocked", "exempted")]
         for vendor in ("anthropic", "openai")
     }
-    uses = [(item["id"], item["uses"]) for item in api.get("reports/exemptions")["items"]]
+    uses = [(item["id"], item["uses"]) for item in api.get("reports/exemptions?reason=a+test")["items"]]
     summary = {name: count for name, count in api.get("stats/summary").items() if name not in ("from", "to")}
     return {"summary": summary, **tops, "people": sums, "uses": sorted(uses)}
 
@@ -190,6 +194,10 @@ def test_no_octet_of_who_is_erased_is_left_and_every_total_stays(
             rows = node.api.get(f"queries?client={ONE}&reason=a+test")["items"]
             names += {row["identity"] for row in rows}
             assert len(names) > 1
+        for name in names:
+            node.api.get(f"queries?{urlencode({'identity': name, 'reason': f'a ticket of {name}'})}")
+        node.api.get(f"lease-history?{urlencode({'identity': ANA, 'reason': 'a test'})}")
+        node.api.get(f"lease-history?address={ONE}&reason=a+test")
         assert len(files_with(node.state_dir, *names)) > 2
         backup = tmp_path / "node.backup"
         local(node, "backup", str(backup), "--with-query-log")

@@ -32,7 +32,7 @@ def pages_of(server: Moatdns) -> dict[str, str]:
         "group-new": "/groups:new",
         "clients": "/clients",
         "lease-new": "/clients/new",
-        "lease-history": "/clients/history?identity=laptop-7",
+        "lease-history": "/clients/history",
         "catalogue": "/catalogue",
         "vendor": "/catalogue/anthropic",
         "lists": "/lists",

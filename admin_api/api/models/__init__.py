@@ -42,7 +42,9 @@ from admin_api.api.models.policy import (
 from admin_api.api.models.privacy import PrivacyReply, Receiver, StoredKind
 from admin_api.api.models.privacy_settings import PrivacySettings, WidenBody
 from admin_api.api.models.queries import EraseBody, ErasedQueries, Log, LogItem, LogQuery
-from admin_api.api.models.reports import ExemptionReport, ExemptionUse, PersonUse, ReportQuery, UsageQuery, UsageReport
+from admin_api.api.models.reports import (
+    ExemptionReport, ExemptionsQuery, ExemptionUse, PersonUse, UsageQuery, UsageReport,
+)
 from admin_api.api.models.restored import ConfirmBody, Confirmed, Restored, RestoredOpening
 from admin_api.api.models.rules import Accepted, Added, Deleted, RuleItem, Rules, RulesBody, RulesPage
 from admin_api.api.models.statistics import Series, SeriesItem, SeriesQuery, Summary, Top, TopItem, TopQuery

@@ -34,7 +34,7 @@ class Looking(Sent):
     """Parameters of what may be a look at persons."""
 
     reason: Annotated[str, reading(read_one_line)] | None = Field(
-        None, max_length=1000, description="Why persons are looked at: required where they are; the audit trail has it."
+        None, max_length=1000, description="Why persons are looked at: no look without it; the audit trail has it."
     )
 
 

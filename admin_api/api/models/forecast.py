@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Items, Told, Window, WindowReply
+from admin_api.api.models.common import Items, Looking, Told, Window, WindowReply
 from resolver.config.settings import Clients
 
 RollOutState = Literal["not begun", "watching", "forecast ready", "watch is over", "enforced", "exempt"]
 
 
-class ForecastQuery(Window):
+class ForecastQuery(Window, Looking):
     """A time, and one group or all."""
 
     group: str | None = Field(None, min_length=1, max_length=63, description="Default: every group.")
@@ -76,7 +76,7 @@ class ForecastGroup(Told):
     services: list[ForecastService]
     names: list[ForecastName]
     names_left_out: int
-    top_clients: list[ForecastTop]
+    top_clients: list[ForecastTop] = Field(description="Which they are is told with a reason.")
     requests: list[ForecastRequest]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Listing, Page, Sent, Told
+from admin_api.api.models.common import Listing, Looking, Page, Sent, Told
 
 
 class LeaseBody(Sent):
@@ -33,7 +33,7 @@ class LeaseEnd(Sent):
     identity: str | None = Field(None, max_length=200, description="Required for role `lease`.")
 
 
-class LeaseHistoryPage(Page):
+class LeaseHistoryPage(Page, Looking):
     """A page of what happened to leases."""
 
     address: str | None = Field(None, max_length=100)

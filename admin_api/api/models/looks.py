@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from admin_api.api.models.common import Sent
 from resolver.config.fields import read_one_line, reading
 
-LookedBy = Literal["GET /queries", "GET /stats/top", "GET /reports/usage", "POST /policy:plan"]
+LookedBy = Literal[
+    "GET /queries",
+    "GET /stats/top",
+    "GET /reports/usage",
+    "GET /reports/forecast",
+    "GET /reports/exemptions",
+    "POST /policy:plan",
+    "POST /people:export",
+]
+AGREED_TO: Final[frozenset[str]] = frozenset(get_args(LookedBy))
+"""Looks that are an investigator's, and wait for another one where the config says so."""
 
 
 class LookBody(Sent):

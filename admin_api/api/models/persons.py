@@ -21,6 +21,7 @@ class PersonTakenOut(Told):
     exemptions: int = Field(description="Ended ones that have `erased` in the place of texts.")
     change_requests: int = Field(description="Decided ones, likewise.")
     messages: int = Field(description="Messages to webhooks and mails that waited: they are not sent.")
+    looks: int = Field(description="Looks at them that others had agreed to.")
     hits: int = Field(description="Hits that statistics have under `erased` now; no total changes.")
     audit_rows: int = Field(description="Rows of the audit trail whose texts were struck.")
 

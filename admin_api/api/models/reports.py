@@ -16,6 +16,10 @@ class ReportQuery(Window):
     format: Literal["json", "csv"] = "json"
 
 
+class ExemptionsQuery(ReportQuery, Looking):
+    """A report of exemptions."""
+
+
 class UsageQuery(ReportQuery, Looking):
     """Hits by what, and over time."""
 

@@ -16,7 +16,7 @@ MOST_OCTETS: Final = 32 << 20
 
 async def export(call: Call) -> ApiReply:
     """POST /people:export."""
-    made = await call.context.persons.export(call.body, **call.by)
+    made = await call.context.persons.export(call.body)
     content = bytearray()
     async with aclosing(made.lines()) as lines:
         async for line in lines:

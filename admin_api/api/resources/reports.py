@@ -35,7 +35,7 @@ _MOST_STEPS = 1000
 
 async def exemption_report(call: Call) -> ApiReply:
     """GET /reports/exemptions."""
-    query: models.ReportQuery = call.query
+    query: models.ExemptionsQuery = call.query
     start, end = window(query, _DAYS)
     async with call.context.store.read() as connection:
         rows = await exemptions.touching(connection, start, end)

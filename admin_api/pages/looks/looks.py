@@ -9,6 +9,7 @@ import time
 
 from aiohttp import web
 
+from admin_api.api.models.looks import AGREED_TO
 from admin_api.editing.refusals import BadRequest
 from admin_api.pages.shared.addresses import ours
 from admin_api.pages.shared.look import Look
@@ -43,7 +44,7 @@ async def give(visit: Visit) -> web.StreamResponse:
         why = f"is longer than {_LONGEST} characters" if reason else "is missing: write why you look at persons"
         raise BadRequest(422, "the reason cannot be taken", [("/reason", why)])
     visit.session.give_reason(look.key, reason, time.monotonic())
-    if visit.context.settings.looks_need_two:
+    if _needs_two(visit, look):
         whom = {name: text for name, text in (("client", look.client), ("identity", look.identity)) if text}
         await visit.call("POST /looks", body={"operation": look.operation, **whom, "reason": reason})
     return visit.go(ours(visit.text("next")))
@@ -54,4 +55,9 @@ def _sent(visit: Visit) -> Look:
 
 
 def _form(visit: Visit, look: Look, wanted: str) -> web.Response:
-    return visit.render("looks/look.html", look=look, wanted=wanted, last=visit.session.last_reason)
+    facts = {"needs_two": _needs_two(visit, look), "last": visit.session.last_reason}
+    return visit.render("looks/look.html", look=look, wanted=wanted, **facts)
+
+
+def _needs_two(visit: Visit, look: Look) -> bool:
+    return visit.context.settings.looks_need_two and look.operation in AGREED_TO

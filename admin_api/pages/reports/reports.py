@@ -13,6 +13,7 @@ from admin_api.api.people import PERSONS
 from admin_api.pages.shared import ranges
 from admin_api.pages.shared.ranges import Range
 from admin_api.pages.shared.visit import Visit
+from admin_api.store.roles import INVESTIGATOR
 
 WINDOWS = (
     Range("24h", "last day", 86400, 60),
@@ -22,6 +23,7 @@ WINDOWS = (
     Range("365d", "last year", 365 * 86400, 86400),
 )
 _USUAL = "30d"
+_EXEMPTIONS = "GET /reports/exemptions"
 BY = (
     ("group,vendor", "group and vendor"),
     ("vendor", "vendor"),
@@ -46,11 +48,13 @@ async def first(visit: Visit) -> web.StreamResponse:
 async def exemptions(visit: Visit) -> web.StreamResponse:
     """GET /reports/exemptions."""
     chosen = _chosen(visit)
-    report: models.ExemptionReport | None = await visit.ask_or_tell("GET /reports/exemptions", _asked(chosen))
+    query = {**_asked(chosen), **visit.reason_to_rank(_EXEMPTIONS)}
+    report: models.ExemptionReport | None = await visit.ask_or_tell(_EXEMPTIONS, query)
     items = [] if report is None else report.items
     return visit.render(
         "reports/report_exemptions.html",
         **_facts(chosen, report, items),
+        can_look="reason" not in query and visit.may(INVESTIGATOR),
         used=None if any(item.uses is None for item in items) else sum(1 for item in items if item.uses),
         stale=sum(1 for item in items if item.stale),
     )
@@ -95,8 +99,10 @@ def _of_evidence(chosen: dict[str, str]) -> dict[str, str]:
 
 async def csv(visit: Visit) -> web.StreamResponse:
     """GET /reports/exemptions.csv and /reports/usage.csv."""
-    query = {**_asked(_chosen(visit)), "format": "csv"}
-    return visit.pass_on(await visit.call(f"GET {visit.address.removesuffix('.csv')}", query=query))
+    operation = f"GET {visit.address.removesuffix('.csv')}"
+    reason = visit.reason_to_rank(operation) if operation == _EXEMPTIONS else {}
+    query = {**_asked(_chosen(visit)), **reason, "format": "csv"}
+    return visit.pass_on(await visit.call(operation, query=query))
 
 
 def _is_of_persons(by: str) -> bool:
@@ -104,8 +110,8 @@ def _is_of_persons(by: str) -> bool:
 
 
 def _chosen(visit: Visit) -> dict[str, str]:
-    """The query parameters that the form has fields for."""
-    return visit.filters(("range", "from", "to", "by", "step", "group"))
+    """The query parameters that the form has fields for, and whether persons are to be shown beside others."""
+    return visit.filters(("range", "from", "to", "by", "step", "group", "persons"))
 
 
 def _asked(chosen: dict[str, str]) -> dict[str, str]:

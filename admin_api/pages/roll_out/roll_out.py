@@ -37,7 +37,8 @@ async def show_one(visit: Visit) -> web.StreamResponse:
     name = visit.path["name"]
     group, etag = await visit.ask_with_version("GET /groups/{name}", {"name": name})
     found: models.RollOut = await visit.ask("GET /reports/roll-out")
-    forecast: models.Forecast | None = await visit.ask_or_tell("GET /reports/forecast", {"group": name})
+    query = {"group": name, **visit.reason_to_rank("GET /reports/forecast")}
+    forecast: models.Forecast | None = await visit.ask_or_tell("GET /reports/forecast", query)
     default: models.GroupItem = await visit.ask("GET /groups/{name}", path={"name": DEFAULT_GROUP})
     stage = next((one for one in found.items if one.name == name), None)
     return visit.render(
@@ -49,6 +50,8 @@ async def show_one(visit: Visit) -> web.StreamResponse:
         watch_days=found.watch_days,
         forecast=forecast,
         hit=next((one for one in forecast.groups if one.group == name), None) if forecast else None,
+        names_clients="reason" in query,
+        can_look="reason" not in query and visit.sees_persons("GET /reports/forecast"),
         rows=_FORECAST_ROWS,
         will_block=_will_block(group, default),
         is_mine=group.origin != "file",

@@ -17,7 +17,8 @@ class Look:
     @classmethod
     def of(cls, operation: str, query: Mapping[str, object]) -> Look:
         """The look of a query."""
-        return cls(operation, str(query.get("client") or ""), str(query.get("identity") or ""))
+        client = query.get("client") or query.get("address")
+        return cls(operation, str(client or ""), str(query.get("identity") or ""))
 
     @property
     def whom(self) -> str:

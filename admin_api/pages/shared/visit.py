@@ -30,7 +30,7 @@ from admin_api.pages.shared.menu import MenuChapter, MenuEntry
 from admin_api.pages.shared.outcome import told_of_reply
 from admin_api.pages.shared.templates import rendered
 from admin_api.persons import is_same_person
-from admin_api.store.roles import may
+from admin_api.store.roles import INVESTIGATOR, may
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -137,17 +137,29 @@ class Visit:
 
     def shows_rankings(self, operation: str) -> bool:
         """Whether a page that shows rankings of persons beside others does so: where asked to, or a reason is given."""
-        if not self.sees_persons(operation):
+        if not may(self.caller.roles, INVESTIGATOR):
             return False
         may_go_on = self.reason_for(operation) is not None and not self.context.settings.looks_need_two
         return "persons" in self.query or may_go_on
+
+    def reason_to_rank(self, operation: str) -> dict[str, str]:
+        """The parameter by which a reply says what each of its persons did; none where the page does not show that.
+
+        Raises AsksWhy.
+        """
+        if not self.shows_rankings(operation):
+            return {}
+        reason = self.reason_for(operation)
+        if reason is None:
+            raise AsksWhy(Look(operation))
+        return {"reason": reason}
 
     def _with_reason(self, operation: str, query: Mapping[str, object]) -> Mapping[str, object]:
         """A query with the reason that its look needs. Raises AsksWhy; a form has a field for it, and is not asked."""
         route = self.performing.routes[operation]
         if operation not in PERSONS or route.query is None or query.get("reason") or not self.sees_persons(operation):
             return query
-        if not looked_at(operation, check_query(query, route.query)):
+        if not looked_at(operation, check_query(query, route.query), self.caller.roles):
             return query
         reason = self.reason_for(operation, query)
         if reason is None and not self.form:

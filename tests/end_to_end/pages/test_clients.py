@@ -56,7 +56,7 @@ def test_a_lease_is_set_renewed_and_ended(chromium: Browser, server: Moatdns) ->
         assert "ana@example.com" in asked[0]
         assert blocked(server, client)
 
-        person.go(f"/clients/history?address={client}")
+        person.look(f"/clients/history?address={client}")
         events = page.locator("tbody tr").all_inner_texts()
         assert [word for text in events for word in ("set", "renewed", "ended") if f"\t{word}\t" in text] == [
             "ended",

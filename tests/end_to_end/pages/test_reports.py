@@ -97,7 +97,8 @@ def test_days_that_make_no_window_are_told_beside_the_form(chromium: Browser, se
 
 def test_the_download_is_the_apis_own_csv(chromium: Browser, server: Moatdns, tmp_path: Path) -> None:
     with Person(chromium, server, role="viewer investigator") as person:
-        page = person.log_in("/reports/exemptions")
+        person.log_in("/reports/exemptions")
+        page = person.look("/reports/exemptions?persons=yes")
         with page.expect_download() as downloading:
             page.get_by_role("link", name="Download as CSV").click()
         assert downloading.value.suggested_filename == "exemptions.csv"

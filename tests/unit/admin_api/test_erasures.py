@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +12,12 @@ import pytest
 
 from admin_api.query_log import files
 from admin_api.query_log.erased import EVENT, ErasureNote, digest_of, read_erasures, told_in, write_erasures
-from admin_api.query_log.reader import QueryLogReader
-from admin_api.query_log.writer import QueryLogWriter
 from admin_api.store import audit
-from resolver.config.settings import ControlSettings
-from resolver.telemetry.log import make_log
 from resolver.telemetry.pseudonyms import DAY_SECONDS, SECRETS_FILE, PseudonymPeriod, What, new_period, write_periods
 from tests.support.log_blocks import add_rows
 
-from .conftest import Served, expect_problem
+from .conftest import Served
+from .log_writer import names_left, posted, written
 
 NOW = time.time()
 GONE = "10.0.0.2"
@@ -38,23 +32,8 @@ def fill(state_dir: Path) -> None:
     add_rows(state_dir / files.FOLDER, files.day_of(NOW), rows)
 
 
-@contextlib.asynccontextmanager
-async def written(served: Served) -> AsyncIterator[None]:
-    """A writer of the query log, from which can be erased."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    with ours, theirs:
-        writer = QueryLogWriter(theirs, ControlSettings(str(served.store_folder)), make_log())
-        writer.start()
-        served.context.erasures.start(writer)
-        yield
-        await writer.close()
-        await served.context.erasures.close()
-
-
 async def erase(served: Served, body: Any, role: str = "admin") -> tuple[int, Any]:
-    async with served.call("POST", "queries:erase", body, role=role) as response:
-        await expect_problem(response)
-        return response.status, await response.json()
+    return await posted(served, "queries:erase", body, role)
 
 
 async def test_a_client_is_erased_and_neither_the_trail_nor_the_journal_name_it(served: Served) -> None:
@@ -79,12 +58,6 @@ async def test_a_client_is_erased_and_neither_the_trail_nor_the_journal_name_it(
 def row_of(at: float, address: str, identity: str | None, name: str) -> list[Any]:
     facts = [name, "A", "NOERROR", "block", "a/b", "a/b", name, None, "udp", 0.0, None]
     return [at, address, "default", *facts, identity]
-
-
-async def names_left(served: Served) -> set[str]:
-    """Names of queries that are still in the log."""
-    page = await QueryLogReader(served.store_folder, budget_seconds=60.0).page({}, None, None, limit=100, cursor=None)
-    return {item["name"] for item in page.items}
 
 
 def with_pseudonyms(state_dir: Path) -> list[PseudonymPeriod]:

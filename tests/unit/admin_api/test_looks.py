@@ -11,6 +11,7 @@ import pytest
 from admin_api.api.http.call import Call
 from admin_api.api.looks import LOOK, MOST_LOOKS, Looks
 from admin_api.api.models import LogQuery
+from admin_api.api.models.looks import AGREED_TO
 from admin_api.api.people import PERSONS
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
@@ -33,6 +34,8 @@ LOOKS = (
     ("GET", "stats/top?by=identity", {"operation": "GET /stats/top", "by": "identity"}),
     ("GET", "reports/usage?by=identity", {**USAGE, "by": "identity"}),
     ("GET", "reports/usage?by=vendor,identity&format=csv", {**USAGE, "by": "vendor,identity"}),
+    ("GET", f"lease-history?identity={ANA}", {"operation": "GET /lease-history", "identity": ANA}),
+    ("GET", f"lease-history?address={ADDRESS}", {"operation": "GET /lease-history", "address": ADDRESS}),
     ("POST", "policy:plan?replay_seconds=60", {"operation": "POST /policy:plan", "replay_seconds": "60"}),
 )
 
@@ -152,9 +155,65 @@ async def test_each_look_has_a_parameter_for_its_reason() -> None:
     by_name = {operation_name(route): route for route in ROUTES}
     for name, persons in PERSONS.items():
         query = by_name[name].query
-        assert not persons.looks or (query is not None and "reason" in query.model_fields), name
-        assert persons.looks.keys() <= persons.asks.keys(), name
-        assert all(values <= persons.asks[which] or not persons.asks[which] for which, values in persons.looks.items())
+        takes_reason = query is not None and "reason" in query.model_fields
+        assert takes_reason is bool(persons.looks or persons.deeds), name
+        if not persons.all_of_it:
+            assert persons.looks.keys() <= persons.asks.keys(), name
+            for which, values in persons.looks.items():
+                assert values <= persons.asks[which] or not persons.asks[which], name
+    of_investigators = {
+        name
+        for name, persons in PERSONS.items()
+        if persons.deeds or persons.of_body or (persons.looks and not persons.to_operators)
+    }
+    assert of_investigators == AGREED_TO
+
+
+REPORTS = ("reports/forecast", "reports/exemptions")
+
+
+async def test_a_report_that_says_what_each_did_is_a_look_for_an_investigator_with_a_reason(served: Served) -> None:
+    for path in REPORTS:
+        assert await served.status("GET", path) == 200
+        assert await served.status("GET", f"{path}?reason=%20") == 200
+        for role in ("viewer", "operator", "admin-alone"):
+            assert await served.status("GET", f"{path}?reason=ticket", role=role) == 200
+    assert await rows(served) == []
+    for path in REPORTS:
+        assert await served.status("GET", f"{path}?reason=ticket") == 200
+    assert await rows(served) == [
+        ("token:a-admin", {"operation": f"GET /{path}", "reason": "ticket"}) for path in reversed(REPORTS)
+    ]
+
+
+async def test_the_page_of_exemptions_shows_who_used_them_once_there_is_a_reason(served: Served) -> None:
+    body = {"subject": {"identity": ANA}, "scope": ["anthropic"], "owner": "it", "reason": "x", "duration_seconds": 60}
+    async with served.call("POST", "exemptions", body) as response:
+        number = (await response.json())["id"]
+    served.counted["exemption/identity"] = f"{number}/eve@corp.example"
+    browser = await Browser.log_in(served, "admin")
+    page, _ = await browser.get("/reports/exemptions")
+    assert "eve@corp.example" not in page
+    assert "Show how often each person used them…" in page
+    await browser.give_reason("/reports/exemptions?persons=yes")
+    for address in ("/reports/exemptions", "/reports/exemptions.csv?range=30d"):
+        page, _ = await browser.get(address)
+        assert "eve@corp.example" in page, address
+    assert [after["operation"] for _, after in await rows(served)] == ["GET /reports/exemptions"]
+    page, _ = await (await Browser.log_in(served, "operator")).get("/reports/exemptions?persons=yes")
+    assert "eve@corp.example" not in page
+    assert "Show how often" not in page
+
+
+async def test_an_export_is_a_look_with_a_reason_that_does_not_name_the_person(served: Served) -> None:
+    for body in ({"identity": ANA}, {"identity": ANA, "reason": f"{ANA} asks"}, {"identity": "~aaaa", "reason": "x"}):
+        assert await served.status("POST", "people:export", body) == 422
+    assert await rows(served) == []
+    for _ in range(2):
+        assert await served.status("POST", "people:export", {"identity": ANA, "reason": "asked for"}) == 200
+    assert await rows(served) == [
+        ("token:a-admin", {"operation": "POST /people:export", "identity": ANA, "reason": "asked for"})
+    ]
 
 
 async def test_a_page_asks_why_once_and_then_shows_what_was_wanted(served: Served) -> None:
@@ -162,7 +221,7 @@ async def test_a_page_asks_why_once_and_then_shows_what_was_wanted(served: Serve
     wanted = f"/queries?identity={ANA}&verdict=block"
     page, _ = await browser.get(wanted)
     assert "Why do you look at persons?" in page
-    assert f"This shows what identity {ANA} asked for." in page
+    assert f"This shows what identity {ANA} did." in page
     (form,) = [form for form in await browser.forms(wanted) if form.action == "/look"]
     text, _ = await browser.send("/look", {**form.fields, "reason": " "}, 422)
     assert "write why you look at persons" in text
@@ -269,6 +328,52 @@ async def test_where_the_config_says_so_another_investigator_agrees_to_a_look_fi
     assert (row["actor"], row["after"]["owner"], row["after"]["identity"]) == ("token:ben", "ana", ANA)
 
 
+async def test_an_export_and_a_report_of_what_each_did_wait_for_another_investigator_too(two_owners: Served) -> None:
+    export = {"identity": ANA, "reason": "asked for"}
+    wanted = (
+        ({"operation": "POST /people:export", **export}, "POST", "people:export", export),
+        ({"operation": "GET /reports/exemptions", "reason": "audit"}, "GET", "reports/exemptions?reason=audit", None),
+    )
+    for look, method, path, body in wanted:
+        assert await two_owners.status(method, path, body, role="ana") == 403
+        status, waits = await asked_for(two_owners, look, "ana")
+        assert status == 202
+        assert await two_owners.status("POST", f"change-requests/{waits['id']}:approve", {}, role="ben") == 200
+        assert await two_owners.status(method, path, body, role="ana") == 200
+        assert await two_owners.status(method, path, body, role="ben") == 403
+    assert waits["opens"] == ["ana looks at persons by GET /reports/exemptions: audit"]
+    assert [after["operation"] for _, after in await rows(two_owners)] == [
+        look["operation"] for look, *_ in reversed(wanted)
+    ]
+    assert await two_owners.status("GET", "reports/exemptions", role="ana") == 200
+
+
+async def test_of_the_lease_history_operators_say_why_and_ask_nobody(two_owners: Served) -> None:
+    for path in (f"lease-history?identity={ANA}", f"lease-history?address={ADDRESS}"):
+        assert await two_owners.status("GET", path, role="operator") == 422
+        assert await two_owners.status("GET", f"{path}&reason=ticket", role="operator") == 200
+    operator = await Browser.log_in(two_owners, "operator")
+    page, _ = await operator.get("/clients/history?identity=ben")
+    assert "This shows what identity ben did." in page
+    assert "Another owner" not in page
+    await operator.give_reason("/clients/history?identity=ben")
+    page, _ = await operator.get("/clients/history?identity=ben")
+    assert "Why do you look" not in page
+    assert len(await rows(two_owners)) == 3
+
+
+async def test_who_is_erased_is_looked_at_by_nobody_any_more(two_owners: Served) -> None:
+    _, waits = await asked_for(two_owners, LOOK_AT_ANA, "ana")
+    erase = {"identity": ANA.upper(), "reason": "asked for"}
+    assert await two_owners.status("POST", "people:erase", erase, role="ben") == 409, "a look at them waits"
+    assert await two_owners.status("POST", f"change-requests/{waits['id']}:approve", {}, role="ben") == 200
+    assert await two_owners.status("GET", f"{OF_ANA}&reason=ticket", role="ana") == 200
+    async with two_owners.call("POST", "people:erase", erase, role="ben") as response:
+        assert (await response.json())["taken_out"]["looks"] == 1
+    assert await two_owners.status("GET", f"{OF_ANA}&reason=ticket", role="ana") == 403
+    assert ANA not in str(await rows(two_owners))
+
+
 async def test_a_look_that_was_agreed_to_ends(two_owners: Served) -> None:
     object.__setattr__(two_owners.context.settings, "look_seconds", 0)
     _, waits = await asked_for(two_owners, {"operation": "GET /stats/top", "reason": "ticket"}, "ana")
@@ -281,6 +386,9 @@ async def test_a_look_that_nobody_could_take_is_not_asked_for(two_owners: Served
         {"operation": "GET /queries", "reason": "x"},
         {"operation": "GET /stats/top", "identity": ANA, "reason": "x"},
         {"operation": "GET /leases", "reason": "x"},
+        {"operation": "GET /lease-history", "identity": ANA, "reason": "x"},
+        {"operation": "POST /people:export", "reason": "x"},
+        {"operation": "POST /people:export", "client": ADDRESS, "reason": "x"},
         {**LOOK_AT_ANA, "reason": ""},
     ):
         assert (await asked_for(two_owners, body, "ana"))[0] == 422, body

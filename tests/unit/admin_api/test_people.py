@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from admin_api.api.http.call import ApiReply, Call
 from admin_api.api.models import LogSinkItem, LogSinks, MailState
+from admin_api.api.models.common import Looking
+from admin_api.api.models.looks import AGREED_TO
 from admin_api.api.people import HIDDEN, PERSONS, Persons, without_persons
 from admin_api.api.route import operation_name
 from admin_api.api.routes import ROUTES
@@ -63,7 +65,7 @@ def test_the_table_names_operations_fields_and_parameters_that_there_are() -> No
         replies = [model for model in route.replies.values() if model is not None]
         assert {*persons.fields, *persons.deeds} <= {path for model in replies for path in paths_of(model)}, name
         assert set(persons.asks) <= set(route.query.model_fields if route.query else ()), name
-        assert persons.all_of_it or persons.fields or persons.asks, name
+        assert persons.all_of_it or persons.fields or persons.deeds or persons.asks, name
 
 
 def test_whatever_is_called_like_a_person_in_what_viewers_read_is_in_the_table() -> None:
@@ -86,18 +88,18 @@ def test_whatever_is_called_like_a_person_in_what_viewers_read_is_in_the_table()
 def test_each_field_of_the_table_is_hidden_from_those_who_may_not_see_it() -> None:
     for name, persons in PERSONS.items():
         model = BY_NAME[name].replies.get(200)
-        if not persons.fields or model is None:
+        if not (persons.fields or persons.deeds) or model is None:
             continue
         body = without_persons(name, _call(("viewer",)), ApiReply(_filled(model))).body
         assert isinstance(body, BaseModel)
         for path in (*persons.fields, *persons.deeds):
             assert all(value in (HIDDEN, None, [], {}) for value in _at(body, path.split("."))), (name, path)
-        kept = without_persons(name, _call(("viewer", "investigator")), ApiReply(body)).body
+        kept = without_persons(name, _call(("viewer", "investigator"), "a test"), ApiReply(body)).body
         assert kept is body
 
 
-def _call(roles: tuple[str, ...]) -> Call:
-    return Call(None, "token:x", "1", {}, None, {}, {}, roles=roles)  # type: ignore[arg-type]
+def _call(roles: tuple[str, ...], reason: str | None = None) -> Call:
+    return Call(None, "token:x", "1", {}, Looking(reason=reason), {}, {}, roles=roles)  # type: ignore[arg-type]
 
 
 def _filled(model: type[BaseModel]) -> BaseModel:
@@ -205,14 +207,15 @@ async def test_the_query_log_hides_its_clients_but_from_investigators(office: Se
 async def test_operators_see_those_whom_they_handle_and_not_what_these_did(office: Served) -> None:
     number = (await office.get("exemptions"))["items"][0]["id"]
     office.counted["exemption/identity"] = f"{number}/{IDENTITY}"
-    for caller, uses in (
-        ("viewer", []),
-        ("operator", []),
-        ("investigating-operator", [{"identity": IDENTITY, "uses": 3}]),
+    for caller, reason, uses in (
+        ("viewer", "?reason=test", []),
+        ("operator", "?reason=test", []),
+        ("investigating-operator", "", []),
+        ("investigating-operator", "?reason=test", [{"identity": IDENTITY, "uses": 3}]),
     ):
-        async with office.call("GET", "reports/exemptions", role=caller) as response:
+        async with office.call("GET", f"reports/exemptions{reason}", role=caller) as response:
             assert (await response.json())["items"][0]["uses_by"] == uses, caller
-    async with office.call("GET", "reports/exemptions?format=csv") as response:
+    async with office.call("GET", "reports/exemptions?format=csv&reason=test") as response:
         assert f"{IDENTITY} 3" in await response.text()
     for path in (
         "exemptions",
@@ -253,7 +256,7 @@ async def test_how_often_one_person_used_an_exemption_is_for_investigators_alone
         assert await office.status("POST", "exemptions", {**exemption, "duration_seconds": 3600}) == 201
     seen = {}
     for caller in ("operator", "investigating-operator"):
-        async with office.call("GET", "reports/exemptions", role=caller) as response:
+        async with office.call("GET", "reports/exemptions?reason=test", role=caller) as response:
             seen[caller] = {item["subject"]: item["uses"] for item in (await response.json())["items"]}
     assert set(seen["investigating-operator"].values()) == {0}
     one = {f"client {CLIENT}", f"identity {IDENTITY}", "network 10.9.0.9/32"}
@@ -310,15 +313,28 @@ def test_the_documentation_has_the_table() -> None:
     text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
     for name, persons in PERSONS.items():
         parts = ["refused"] if persons.all_of_it else []
-        parts += (
-            ["refused with " + ", ".join(f"`{one}`" for one in persons.refused).replace("|", "\\|")]
-            if persons.asks
-            else []
-        )
-        parts += ["hidden: " + ", ".join(f"`{path}`" for path in persons.fields)] if persons.fields else []
+        parts += [f"refused with {_in_cell(persons.refused)}"] if persons.asks else []
+        parts += [f"hidden: {_in_cell(persons.fields)}"] if persons.fields else []
+        parts += [f"hidden: {_in_cell(persons.deeds)}"] if persons.deeds and not persons.fields else []
         seen = " (operators see it)" if persons.to_operators else ""
-        seen += (
-            f"; hidden from operators, too: {', '.join(f'`{path}`' for path in persons.deeds)}" if persons.deeds else ""
-        )
+        seen += f"; hidden from operators, too: {_in_cell(persons.deeds)}" if persons.deeds and persons.fields else ""
         seen += f"; nor {persons.told_more}" if persons.told_more else ""
         assert f"| `{name}` | {'; '.join(parts)}{seen} |\n" in text
+
+
+def test_the_documentation_has_the_table_of_looks() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = []
+    for name, persons in PERSONS.items():
+        what = [
+            *(["the call"] if persons.of_body else []),
+            *([_in_cell(persons.written_looks)] if persons.looks else []),
+        ]
+        what += [f"to be shown {_in_cell(persons.deeds)}"] if persons.deeds else []
+        if what:
+            rows.append(f"| `{name}` | {'; '.join(what)} | {'yes' if name in AGREED_TO else 'no'} |\n")
+    assert "".join(rows) in text
+
+
+def _in_cell(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names).replace("|", "\\|")

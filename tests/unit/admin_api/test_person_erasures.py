@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -16,16 +15,13 @@ import pytest
 
 from admin_api.query_log import files
 from admin_api.query_log.erased import matcher, person_digest, read_erasures, told_in
-from admin_api.query_log.reader import QueryLogReader
-from admin_api.query_log.writer import QueryLogWriter
 from admin_api.store.rewriting import rewrite
-from resolver.config.settings import ControlSettings
 from resolver.snapshot.journal_places import FOLDER
-from resolver.telemetry.log import make_log
 from resolver.telemetry.query_block_lines import BlockClient
 from tests.support.log_blocks import add_rows
 
 from .conftest import Served, expect_problem
+from .log_writer import names_left, posted, written
 
 ANA, BEN = "Ana.Schmidt@corp.example", "ben@corp.example"
 NOW = time.time()
@@ -39,20 +35,12 @@ async def logged(served: Served) -> AsyncIterator[None]:
         for name, who in (("secret.example", ANA), ("other.example", ANA.lower()), ("open.example", BEN))
     ]
     add_rows(served.store_folder / files.FOLDER, files.day_of(NOW), rows)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    with ours, theirs:
-        writer = QueryLogWriter(theirs, ControlSettings(str(served.store_folder)), make_log())
-        writer.start()
-        served.context.erasures.start(writer)
+    async with written(served):
         yield
-        await writer.close()
-        await served.context.erasures.close()
 
 
-async def erase(served: Served, identity: str, reason: str = "asked for", **more: Any) -> tuple[int, dict[str, Any]]:
-    async with served.call("POST", "people:erase", {"identity": identity, "reason": reason}, **more) as response:
-        await expect_problem(response)
-        return response.status, await response.json()
+async def erase(served: Served, identity: str, reason: str = "asked for", **more: str) -> tuple[int, Any]:
+    return await posted(served, "people:erase", {"identity": identity, "reason": reason}, **more)
 
 
 async def lease(served: Served, identity: str) -> None:
@@ -66,8 +54,7 @@ async def test_a_person_is_erased_in_any_spelling_and_neither_trail_nor_files_na
         assert (await erase(served, ANA, role="operator"))[0] == 403
         status, told = await erase(served, ANA.upper())
     assert (status, told["queries"], told["taken_out"]["lease_history"], told["is_over"]) == (200, 2, 1, True)
-    page = await QueryLogReader(served.store_folder, budget_seconds=60.0).page({}, None, None, limit=9, cursor=None)
-    assert {item["name"] for item in page.items} == {"open.example"}
+    assert await names_left(served) == {"open.example"}
     row = (await served.get("audit?action=erase"))["items"][0]
     assert (row["object"], row["after"]["erased"], row["after"]["reason"]) == ("people", told["erased"], "asked for")
     assert row["after"]["taken_out"] == told["taken_out"]
@@ -178,7 +165,7 @@ async def test_an_export_is_bounded_and_says_what_it_lacks(served: Served) -> No
     for _ in range(3):
         await lease(served, ANA)
     async with logged(served):
-        made = await served.context.persons.export({"identity": ANA, "reason": "asked for"}, actor="tests")
+        made = await served.context.persons.export({"identity": ANA, "reason": "asked for"})
         told = [line async for line in replace(made, most=1).lines()]
         assert [line["kind"] for line in told if line["kind"] in ("lease", "lease_event", "query")] == [
             *("lease", "lease_event", "query"),
@@ -187,7 +174,7 @@ async def test_an_export_is_bounded_and_says_what_it_lacks(served: Served) -> No
             "lease_event: more than the 1 that are told",
             "query: more than the newest 1, which are told",
         ]
-        made = await served.context.persons.export({"identity": ANA, "reason": "asked for"}, actor="tests")
+        made = await served.context.persons.export({"identity": ANA, "reason": "asked for"})
         told = [line async for line in made.lines()]
     assert [line["kind"] for line in told].count("lease_event") == 3
     assert told[-1] == {"kind": "end", "cut": []}

@@ -98,8 +98,16 @@ async def test_the_forecast_says_who_would_be_hit_and_what_they_would_ask_for(se
     assert (group["queries"], group["clients"]["hit"]) == (6, 2)
     assert group["requests"] == [{"scope": "anthropic/claude", "clients": 1, "queries": 6}]
     assert group["names"][0]["name"] == "claude.ai"
+    assert {one["client"] for one in group["top_clients"]} == {"hidden"}
+    (group,) = (await served.get("reports/forecast?group=default&reason=a+test"))["groups"]
+    assert [one["client"] for one in group["top_clients"]] == ["10.0.0.1", "10.0.0.2"]
     for role, sees in (("investigating-viewer", False), ("admin", True)):
-        page, _ = await (await Browser.log_in(served, role)).get("/roll-out/default")
+        browser = await Browser.log_in(served, role)
+        page, _ = await browser.get("/roll-out/default")
+        assert "10.0.0.1" not in page
+        assert "Show which clients…" in page
+        await browser.give_reason("/roll-out/default?persons=yes")
+        page, _ = await browser.get("/roll-out/default")
         assert "claude.ai" in page
         assert "anthropic/claude" in page
         assert "10.0.0.1" in page

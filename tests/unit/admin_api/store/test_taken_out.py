@@ -14,10 +14,11 @@ from admin_api.people.person import Person, person_of
 from admin_api.people.reach import out_of_reach
 from admin_api.people.rows import TakenOut, take_out
 from admin_api.statistics import rollups
-from admin_api.store import audit, change_requests, documents, exemptions, leases, trail, webhooks
+from admin_api.store import audit, change_requests, documents, exemptions, leases, looks, pauses, trail, webhooks
 from admin_api.store.change_requests import Asking, ChangeRequestRow, Finding, Sent
 from admin_api.store.exemptions import ExemptionRow, NewExemption
 from admin_api.store.lease_row import LeaseRow
+from admin_api.store.looks import GrantedLook
 from admin_api.store.store import Store
 from admin_api.store.tables import (
     metadata,
@@ -179,7 +180,7 @@ async def test_the_trail_verifies_and_a_second_time_does_nothing(store: Store, t
         head = await audit.head(conn)
     assert found.findings == []
     assert len(found.erased) == 1
-    assert await taken_out(store, tmp_path) == TakenOut(0, 0, 0, 0, 0, 0)
+    assert await taken_out(store, tmp_path) == TakenOut(0, 0, 0, 0, 0, 0, 0)
     async with store.read() as conn:
         assert await audit.head(conn) == head
 
@@ -211,6 +212,8 @@ async def test_a_legal_hold_is_on_every_spelling_and_every_pseudonym(tmp_path: P
 
 async def test_copies_that_are_not_reached_are_told_one_by_one(store: Store, tmp_path: Path) -> None:
     await exempted(store, BEN, f"with {ANA}.", ended=False)
+    async with store.change("tests") as change:
+        pause = await pauses.create(change, group=None, reason=f"{ANA} shows it", expires_at=NOW + timedelta(hours=1))
     async with store.change("token:ana.schmidt@corp.example") as change:
         change.record("update", "groups/x", None, {"client_names": [f"proved:{ANA.lower()}"]})
     folder = with_secrets(tmp_path / "files")
@@ -225,10 +228,45 @@ async def test_copies_that_are_not_reached_are_told_one_by_one(store: Store, tmp
         "older copies in the state directory, which are yours to delete",
         "what the 1 webhooks were sent",
         "the database's own files, logs, copies and replicas, until VACUUM FULL and their time is over",
+        "running pauses whose reason names them",
         "exemptions for others that name them",
         "audit rows that have the name in the chain itself, and the policy's revisions of then",
     ]
     assert told[-1].endswith(f": {row.id}")
+    assert told[4] == f"running pauses whose reason names them: erase again when these have ended: {pause.id}"
     async with store.read() as conn:
         nobody = await person_of(conn, folder, "nobody@corp.example")
         assert len(await out_of_reach(conn, nobody, ControlSettings(str(tmp_path)), shared=False)) == 1
+
+
+async def test_looks_that_were_agreed_to_and_what_was_noted_of_looks_go_with_whom_they_are_at(
+    store: Store, tmp_path: Path
+) -> None:
+    until = (NOW + timedelta(hours=1)).isoformat()
+    at = [(WRITTEN_OTHERWISE, "ticket"), (PSEUDONYM, "ticket"), (BEN, f"{ANA} told us"), (BEN, f"see {PSEUDONYM}")]
+    async with store.change("tests") as change:
+        for identity, reason in (*at, (BEN, "ticket")):
+            await looks.grant(change, GrantedLook("eve", "GET /queries", None, identity, reason, until))
+            change.record("look", "people", None, {"operation": "GET /queries", "identity": identity, "reason": reason})
+    found = await taken_out(store, tmp_path)
+    assert (found.looks, found.audit_rows) == (4, 8)
+    async with store.read() as conn:
+        assert [(one.identity, one.reason) for one in await looks.all_grants(conn)] == [(BEN, "ticket")]
+        rows = await audit.page(conn, limit=50)
+        left = str([row.plain() for row in rows]).lower()
+    assert ANA.lower() not in left
+    assert PSEUDONYM not in left
+    assert BEN in left
+
+
+async def test_a_look_that_is_over_is_forgotten_within_the_hour(store: Store) -> None:
+    ended = (NOW - timedelta(seconds=1)).isoformat()
+    async with store.change("tests") as change:
+        await looks.grant(
+            change, GrantedLook("eve", "GET /queries", None, ANA, "x", (NOW + timedelta(hours=1)).isoformat())
+        )
+        await looks.grant(change, GrantedLook("eve", "GET /queries", None, BEN, "x", ended))
+    async with store.count() as conn:
+        assert await looks.forget_ended(conn, NOW, 500) == 1
+        assert await looks.identities(conn) == {ANA}
+        assert await looks.forget_ended(conn, NOW, 500) == 0

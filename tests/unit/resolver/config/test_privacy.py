@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from resolver.config.privacy import held_back, is_wider, narrowest, privacy_of, widened
 from resolver.config.privacy_file import PRIVACY_FILE, AgreedPrivacy, read_agreed, write_agreed
+from resolver.config.retention_schema import OLDER_NAMES, RetentionSection
 from resolver.config.schema import Config
 from tests.support.examples import examples
 
@@ -36,6 +37,8 @@ def config(**query_log: Any) -> Config:
         ("retention.query_log_days", "9", "30"),
         ("retention.lease_history_days", "90", "365"),
         ("retention.exemptions_days", "3650", "null"),
+        ("retention.audit_days", "365", "null"),
+        ("retention.change_requests_days", "30", "31"),
     ],
 )
 def test_more_recorded_or_kept_longer_is_wider_and_the_other_way_is_not(key: str, narrow: str, wide: str) -> None:
@@ -55,6 +58,8 @@ def test_every_setting_of_the_config_that_is_about_privacy_has_a_value_by_defaul
     bounds = {"max_mib", "most_erasures", "retention_days"}
     of_log = {f"query_log.{name}" for name in type(Config().query_log).model_fields.keys() - bounds}
     assert {key for key in USUAL if key.startswith("query_log.")} == of_log
+    of_persons = {f"retention.{name}" for name in RetentionSection.model_fields if name != "evidence_days"}
+    assert {key for key in USUAL if key.startswith("retention.")} == of_persons
     assert not widened(narrowest(), narrowest())
     assert set(narrowest()) == set(USUAL)
 
@@ -80,6 +85,22 @@ def test_what_is_kept_for_ever_is_held_back_and_so_is_what_its_newer_name_says()
     narrowed, held = held_back(asked, limits)
     assert held == {"retention.query_log_days": "300", "retention.exemptions_days": "null"}
     assert (narrowed.kept.query_log_days, narrowed.kept.exemptions_days) == (30, 365)
+
+
+@pytest.mark.parametrize("key", sorted(key for key in USUAL if key.startswith("retention.")))
+def test_each_kind_of_data_is_kept_no_longer_than_before(key: str) -> None:
+    name = key.partition(".")[2]
+    narrowed, held = held_back(Config.model_validate({"retention": {name: 31}}), USUAL | {key: "30"})
+    assert held == {key: "31"}
+    assert getattr(narrowed.kept, name) == 30
+
+
+@pytest.mark.parametrize(("section", "older", "name"), [one for one in OLDER_NAMES if one[2] != "evidence_days"])
+def test_an_older_name_of_a_retention_is_held_back_too(section: str, older: str, name: str) -> None:
+    asked = Config.model_validate({section: {older: 31}})
+    narrowed, held = held_back(asked, USUAL | {f"retention.{name}": "30"})
+    assert held == {f"retention.{name}": "31"}
+    assert getattr(narrowed.kept, name) == 30
 
 
 def test_identities_that_follow_from_wider_clients_are_held_back_too() -> None:

@@ -71,7 +71,8 @@ def recall(path: Path, environ: Mapping[str, str] = os.environ) -> NodePlan | No
         if record["digest"] == _digest(path, content, environ):
             plan = read_as(NodePlan, record["plan"])
             is_whole = has_contents(plan.ground.state_dir, plan.policy) and _has_secret(plan) and _has_files(plan)
-            return plan if is_whole and plan.privacy else None  # which records of before lack
+            # Records of before lack privacy settings; and those that are held back may be agreed to by now.
+            return plan if is_whole and plan.privacy and not plan.held else None
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from resolver.config.privacy_file import read_agreed, write_agreed
 from tests.support.api import Api
 from tests.support.clients import UdpClient, query
 from tests.support.moatdns import MOATDNS, Moatdns
@@ -94,6 +95,14 @@ def test_a_restart_takes_nothing_wider_and_what_is_narrower_at_once(tmp_path: Pa
         moatdns.write_config(config_with("full"))
         moatdns.start()
         wait_until(lambda: settings(moatdns) == ("pseudonym", FULL), "it waits")
+        moatdns.stop()
+        found = read_agreed(moatdns.state_dir)
+        assert found is not None
+        write_agreed(moatdns.state_dir, found.in_force, FULL)  # as the control process does, which then has it read
+        moatdns.start()
+        wait_until(
+            lambda: settings(moatdns) == ("full", {}), "what was agreed to is in force, though nobody read it then"
+        )
         moatdns.reload({**config_with("pseudonym"), "retention": {"query_log_days": 300, "exemptions_days": 400}})
         wait_until(lambda: settings(moatdns) == ("pseudonym", {"retention.query_log_days": "300"}), "days wait, too")
         kept = {kind["name"]: kind["kept"] for kind in moatdns.api.get("privacy")["kinds"]}
@@ -103,5 +112,8 @@ def test_a_restart_takes_nothing_wider_and_what_is_narrower_at_once(tmp_path: Pa
         wait_until(lambda: settings(moatdns) == ("hidden", {}), "it is narrower")
         moatdns.reload(config_with("full", approval="none"))
         wait_until(lambda: settings(moatdns) == ("full", {}), "root ends four eyes")
-        (row,) = wait_until(lambda: moatdns.api.get("audit?action=widen&object=privacy")["items"], "a row of it")
-        assert row["after"] == FULL
+        rows = wait_until(
+            lambda: len(found := moatdns.api.get("audit?action=widen&object=privacy")["items"]) == 2 and found,
+            "its row",
+        )
+        assert [row["after"] for row in rows] == [FULL, FULL]

@@ -68,7 +68,8 @@ def forecast(
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="End (not included); default: now.")] = None,
     group: Annotated[str | None, typer.Option("--group", metavar="NAME", help="Of this group alone.")] = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Why: with it clients are named; the audit trail has it.")
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why: with it clients are named; the audit trail has it."),
     ] = None,
 ) -> None:
     """Tell who would be hit if what groups watch were enforced: clients, services, names, likely requests."""

@@ -109,11 +109,14 @@ def test_a_restart_takes_nothing_wider_and_what_is_narrower_at_once(tmp_path: Pa
         assert kept["query log"].startswith("30 days")
         assert kept["exemptions and requests"].startswith("400 days"), "which is less than for ever"
         moatdns.reload(config_with("hidden"))
-        wait_until(lambda: settings(moatdns) == ("hidden", {}), "it is narrower")
+        for_ever = {"retention.exemptions_days": "null"}
+        wait_until(
+            lambda: settings(moatdns) == ("hidden", for_ever), "what is narrower in one is held back in the other"
+        )
         moatdns.reload(config_with("full", approval="none"))
         wait_until(lambda: settings(moatdns) == ("full", {}), "root ends four eyes")
         rows = wait_until(
             lambda: len(found := moatdns.api.get("audit?action=widen&object=privacy")["items"]) == 2 and found,
             "its row",
         )
-        assert [row["after"] for row in rows] == [FULL, FULL]
+        assert [row["after"] for row in rows] == [FULL | for_ever, FULL]

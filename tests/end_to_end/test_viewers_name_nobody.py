@@ -31,9 +31,10 @@ from tests.support.unbound import Unbound
 ANA, BEN = "xylographia.quincebury@corp.example", "bartholomew.zwyxbergen@corp.example"
 CLERK = "Morwenna Clerkenwellow"
 ONE, OTHER, ERASED, WAITS = "127.0.77.5", "127.0.99.8", "127.0.66.3", "127.0.44.6"
+HOSTED = "127.0.88.4"  # of nobody, and its machine has a name
 NAMES = ("xylographia", "quincebury", "bartholomew", "zwyxbergen", "morwenna", "clerkenwellow")
-ADDRESSES = (ONE, OTHER, ERASED, WAITS, "127.0.77.", "127.0.99.")
-HOST = "kestrelmoor"  # in what the machine at OTHER is called
+ADDRESSES = (ONE, OTHER, ERASED, WAITS, HOSTED, "127.0.77.", "127.0.99.")
+HOST = "kestrelmoor"  # in what it is called
 SECRETS = (*NAMES, *ADDRESSES, HOST)
 PSEUDONYM = re.compile(r"~[a-z2-7]{16}")
 NOBODY_OF = {ONE: "127.0.55.3", OTHER: "127.0.55.4", ANA: "nobody@corp.example", BEN: "neither@corp.example"}
@@ -72,7 +73,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
     taken, told = Collector(folder / "taken", free_port()), Collector(folder / "told", free_port())
     syslog, mails = Rsyslog(folder / "syslog", free_port(), certificates), MailServer(folder / "mail")
     (folder / "hook.secret").write_text("a secret of hooks")
-    (folder / "hosts.office").write_text(f"{OTHER} {HOST}s-laptop.corp.example\n")
+    (folder / "hosts.office").write_text(f"{HOSTED} {HOST}s-laptop.corp.example\n")
     verified = {"ca": str(certificates.authority), "server_name": SERVER_NAME}
     config: dict[str, Any] = {
         "workers": 1,
@@ -134,6 +135,7 @@ def _use(server: Moatdns, web_port: int) -> None:
     _dns(server, ONE, "claude.ai", "plain.example", "notclaude.ai")
     _dns(server, OTHER, "chatgpt.com", "claude.ai", "notclaude.ai")
     _dns(server, ERASED, "claude.ai")
+    _dns(server, HOSTED, "claude.ai")
     granted = [exempt({"identity": ANA}, "anthropic"), exempt({"client": OTHER}, "openai")]
     granted.append(exempt({"clients": [ONE, OTHER]}, "perplexity"))
     for number in granted:
@@ -159,9 +161,9 @@ def _use(server: Moatdns, web_port: int) -> None:
     wait_until(lambda: admin.get("unlisted")["items"], "an unlisted name")
     clerk.post("unlisted/notclaude.ai:ignore", {"reason": f"{ANA} knows it"}, status=200)
     admin.post("pauses", {"reason": "a printer", "duration_seconds": 300})
-    wait_until(lambda: len(admin.get("queries?limit=1000")["items"]) == 15, "the query to be erased is there, too")
+    wait_until(lambda: len(admin.get("queries?limit=1000")["items"]) == 16, "the query to be erased is there, too")
     admin.post("queries:erase", {"client": ERASED, "reason": f"{BEN} asked for it"}, status=200)
-    wait_until(lambda: len(admin.get("queries?limit=1000")["items"]) == 14, "all queries are in the log")
+    wait_until(lambda: len(admin.get("queries?limit=1000")["items"]) == 15, "all queries are in the log")
 
 
 def _ask_on_block_page(web_port: int, address: str, name: str) -> None:
@@ -372,7 +374,7 @@ def _but_for(body: str, person: str) -> str:
 
 def test_what_a_viewer_reads_has_nothing_to_join_it_by(office: Office, read_by_viewer: dict[str, Reply]) -> None:
     rows = _items(read_by_viewer, "/api/v1/queries")
-    assert len(rows) >= 14
+    assert len(rows) >= 15
     said = {name for row in rows for name, value in row.items() if value not in (None, "hidden")}
     assert said <= {*TELL_OF_A_QUERY, "duration_ms", "remark"}
     given = {item["id"] for item in _items(read_by_viewer, "/api/v1/exemptions")}
@@ -410,7 +412,7 @@ def test_sinks_get_pseudonyms_with_queries_and_names_with_the_audit_trail_alone(
     def queries() -> list[dict[str, Any]]:
         return [row for row in office.rows_of_sinks if "dns" in row]
 
-    wait_until(lambda: len(queries()) >= 2 * 14, "both sinks have all queries")
+    wait_until(lambda: len(queries()) >= 2 * 15, "both sinks have all queries")
     assert {row["user"]["hash"] for row in queries() if "user" in row} == office.pseudonyms
     assert found_in(json.dumps(queries()), NAMES) == []
     assert {row["source"]["ip"] for row in queries()} >= {ONE, OTHER}  # query_log.clients is full

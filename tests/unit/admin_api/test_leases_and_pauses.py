@@ -66,7 +66,7 @@ async def test_a_lease_that_is_over_is_noted_and_gone(served: Served) -> None:
             break
         await asyncio.sleep(0.1)
     assert (await served.get("leases"))["items"] == []
-    assert (await served.get("lease-history?address=10.0.0.1&limit=1"))["items"][0]["action"] == "expired"
+    assert (await served.get("lease-history?address=10.0.0.1&limit=1&reason=test"))["items"][0]["action"] == "expired"
 
 
 @pytest.mark.parametrize(

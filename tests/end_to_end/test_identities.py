@@ -155,10 +155,10 @@ def test_what_was_recorded_before_the_config_said_less_is_shown_no_more(tmp_path
             clients = {"127.0.0.0/24"} if less["clients"] == "network" else {None}
             assert {(row["client"], row["identity"]) for row in rows(moatdns, 4)} == {(one, None) for one in clients}
             for filters in (f"identity={ANA}", f"client={ONE}", f"client={ONE}&identity={ANA}"):
-                assert moatdns.api.get(f"queries?{filters}")["items"] == []
+                assert moatdns.api.get(f"queries?{filters}&reason=test")["items"] == []
             assert usage(moatdns) == {}
             for by in ("identity", "client"):
-                assert moatdns.api.get(f"stats/top?by={by}")["items"] == []
+                assert moatdns.api.get(f"stats/top?by={by}&reason=test")["items"] == []
             assert moatdns.api.get("stats/top?by=vendor")["items"] != []
         moatdns.reload({**base, "query_log": {"identities": "full"}})
         assert rows(moatdns, 4) == whole

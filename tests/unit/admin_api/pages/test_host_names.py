@@ -63,6 +63,7 @@ async def test_replies_have_the_host_name_of_an_address_where_no_row_says_whose_
 async def test_pages_show_it_beside_the_address_and_escape_it(office: Served) -> None:
     number = (await office.get("exemptions"))["items"][0]["id"]
     browser = await Browser.log_in(office, "admin")
+    await browser.give_reason("/?persons=yes")
     for address in ("/", "/queries", "/clients", "/exemptions", f"/exemptions/{number}"):
         page, _ = await browser.get(address)
         assert f'<span class="dim">{ESCAPED}</span>' in page, address

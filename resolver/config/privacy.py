@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ _ORDERED: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "statistics.enabled": (("false",), ("true",)),
 }
 _RETENTION: Final = "retention"
+_NUMBER_OF_DAYS: Final = re.compile("null|[1-9][0-9]{0,5}")
 _OF_NOBODY: Final = "evidence_days"  # of runs, troubles and policies of the node
 _DAYS: Final = (  # more of them are wider; "null" is for ever
     "query_log.pseudonym_days",
@@ -63,15 +65,21 @@ def widened(before: Mapping[str, str], after: Mapping[str, str]) -> PrivacyValue
 
 def held_back(config: Config, limits: Mapping[str, str]) -> tuple[Config, PrivacyValues]:
     """The config with no value wider than its limit, and what it asked for instead."""
-    held = widened(limits, privacy_of(config))
-    for key in held:
-        limit = limits[key] if isinstance(_value_of(config, key), str) else json.loads(limits[key])
-        section, _, name = key.partition(".")
-        config = _with(config, section, name, limit)
-        if section == _RETENTION:
-            for older, its_name, now in OLDER_NAMES:
-                config = _with(config, older, its_name, None) if now == name else config
+    held = wider = widened(limits, privacy_of(config))
+    while wider:  # identities follow from clients, and may be wider by the limit of these
+        for key in wider:
+            config = _limited(config, key, limits[key])
+        wider = widened(limits, privacy_of(config))
     return config, held
+
+
+def _limited(config: Config, key: str, limit: str) -> Config:
+    section, _, name = key.partition(".")
+    config = _with(config, section, name, limit if isinstance(_value_of(config, key), str) else json.loads(limit))
+    if section == _RETENTION:
+        for older, its_name, now in OLDER_NAMES:
+            config = _with(config, older, its_name, None) if now == name else config
+    return config
 
 
 def checked_values(values: object) -> PrivacyValues:
@@ -98,6 +106,8 @@ def _with(config: Config, section: str, name: str, value: Any) -> Config:
 
 
 def _days(text: str) -> float:
+    if not _NUMBER_OF_DAYS.fullmatch(text):
+        raise ValueError(f"{text!r} is neither a number of days nor null")
     return math.inf if text == "null" else int(text)
 
 

@@ -39,7 +39,7 @@ def read_agreed(state_dir: Path) -> AgreedPrivacy | None:
         return AgreedPrivacy(checked_values(found["in_force"]), checked_values(found["agreed"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         told = f"{path} cannot be read ({why}): privacy settings are the narrowest; remove it to take the config's"
         return AgreedPrivacy(narrowest(), trouble=told)

@@ -26,10 +26,10 @@ def reading(number: int, privacy: dict[str, str], held: dict[str, str] | None = 
     return ConfigReading(1.0, number, {}, "/etc/moatdns.yaml", privacy, held or {})
 
 
-def inode_of(served: Served) -> int | None:
-    """Of the file, which is another one whenever it is written."""
+def file_of(served: Served) -> tuple[int, int] | None:
+    """Which file it is: another one whenever it is written, though a number may be one's of before the last."""
     path = served.context.state_dir / PRIVACY_FILE
-    return path.stat().st_ino if path.exists() else None
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 
 
 def in_force(served: Served) -> dict[str, str] | None:
@@ -40,12 +40,12 @@ def in_force(served: Served) -> dict[str, str] | None:
 async def told(served: Served, *readings: ConfigReading) -> None:
     """Have readings of the config written down."""
     keeper = ConfigTold(served.store_access, served.context.privacy, served.log)  # type: ignore[arg-type]
-    before = inode_of(served)
+    before = file_of(served)
     working = asyncio.ensure_future(keeper.run())
     for one in readings:
         keeper.give(one)
     for _ in range(1000):
-        if inode_of(served) != before and in_force(served) == readings[-1].privacy:
+        if file_of(served) != before and in_force(served) == readings[-1].privacy:
             break
         await asyncio.sleep(0.01)
     working.cancel()

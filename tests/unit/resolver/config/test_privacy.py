@@ -110,6 +110,13 @@ def test_identities_that_follow_from_wider_clients_are_held_back_too() -> None:
     assert (narrowed.query_log.clients, narrowed.query_log.identities_recorded) == ("hidden", "hidden")
 
 
+def test_identities_that_would_follow_from_the_limit_of_clients_are_no_wider_than_their_own() -> None:
+    limits = privacy_of(config(clients="pseudonym", identities="hidden"))
+    narrowed, held = held_back(config(clients="network"), limits)
+    assert held == {"query_log.clients": "network"}
+    assert (narrowed.query_log.clients, narrowed.query_log.identities_recorded) == ("pseudonym", "hidden")
+
+
 @pytest.mark.slow
 @given(st.sampled_from(sorted(USUAL)), st.data())
 def test_nothing_held_back_is_wider_than_its_limit(key: str, data: st.DataObject) -> None:
@@ -135,6 +142,22 @@ def test_the_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert found == AgreedPrivacy(USUAL, {"query_log.identities": "full"})
     assert found.limits["query_log.identities"] == "full"
     assert (tmp_path / PRIVACY_FILE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("days", ["1_0", "030", " 7", "-1", "0", "\u0663", "7.0", "true", "NaN", "", "1" * 9])
+def test_days_that_no_config_has_are_not_believed(tmp_path: Path, days: str) -> None:
+    write_agreed(tmp_path, USUAL | {"retention.query_log_days": days}, {})
+    found = read_agreed(tmp_path)
+    assert found is not None
+    assert f"{days!r} is neither a number of days nor null" in found.trouble
+    assert found.limits == narrowest()
+
+
+def test_a_file_that_is_nested_too_deeply_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / PRIVACY_FILE).write_text("[" * 100_000)
+    found = read_agreed(tmp_path)
+    assert found is not None
+    assert found.limits == narrowest()
 
 
 _VALUES = st.dictionaries(st.sampled_from([*USUAL, "more"]), st.one_of(st.text(max_size=9), st.integers(), st.none()))

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from dns.edns import ECSOption
 
 from tests.support.api import Api
 from tests.support.browser import send_form, session
@@ -31,13 +32,14 @@ from tests.support.unbound import Unbound
 ANA, BEN = "xylographia.quincebury@corp.example", "bartholomew.zwyxbergen@corp.example"
 CLERK = "Morwenna Clerkenwellow"
 ONE, OTHER, ERASED, WAITS = "127.0.77.5", "127.0.99.8", "127.0.66.3", "127.0.44.6"
-HOSTED = "127.0.88.4"  # of nobody, and its machine has a name
+HOSTED = "10.88.204.4"  # behind a proxy, of nobody, and its machine has a name
 NAMES = ("xylographia", "quincebury", "bartholomew", "zwyxbergen", "morwenna", "clerkenwellow")
 ADDRESSES = (ONE, OTHER, ERASED, WAITS, HOSTED, "127.0.77.", "127.0.99.")
 HOST = "kestrelmoor"  # in what it is called
 SECRETS = (*NAMES, *ADDRESSES, HOST)
 PSEUDONYM = re.compile(r"~[a-z2-7]{16}")
 NOBODY_OF = {ONE: "127.0.55.3", OTHER: "127.0.55.4", ANA: "nobody@corp.example", BEN: "neither@corp.example"}
+PROXY = "127.0.22.7"
 WEB = "127.0.0.53"  # where the block page is
 TELL_OF_A_QUERY = {"at", "name", "type", "group", "rcode", "verdict", "service", "list", "rule", "protocol"}
 
@@ -81,7 +83,11 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
         "query_log": {"what": "all"},
         "unlisted": {"enabled": True, "clients": 1},
         "block_page": {"listen": [f"{WEB}:{web_port}"]},
-        "clients": {"allow": ["127.0.0.0/8"], "host_names": {"hosts": [str(folder / "hosts.office")]}},
+        "clients": {
+            "allow": ["127.0.0.0/8", HOSTED],
+            "trusted_proxies": [{"network": PROXY, "sources": ["client-subnet"]}],
+            "host_names": {"hosts": [str(folder / "hosts.office")]},
+        },
         "policy": {"approval": "four-eyes", "response": {"mode": "address", "ipv4": WEB, "ttl_seconds": 1}},
         "mail": mails.section,
         "admin": {"url": "https://dns.corp.example/"},
@@ -135,7 +141,10 @@ def _use(server: Moatdns, web_port: int) -> None:
     _dns(server, ONE, "claude.ai", "plain.example", "notclaude.ai")
     _dns(server, OTHER, "chatgpt.com", "claude.ai", "notclaude.ai")
     _dns(server, ERASED, "claude.ai")
-    _dns(server, HOSTED, "claude.ai")
+    named = query("claude.ai")
+    named.use_edns(options=[ECSOption(HOSTED, 32)])
+    with UdpClient(server.port, PROXY) as proxy:
+        proxy.exchange(named.to_wire())
     granted = [exempt({"identity": ANA}, "anthropic"), exempt({"client": OTHER}, "openai")]
     granted.append(exempt({"clients": [ONE, OTHER]}, "perplexity"))
     for number in granted:

@@ -84,7 +84,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, world: Unbound) -> Iterator
         "unlisted": {"enabled": True, "clients": 1},
         "block_page": {"listen": [f"{WEB}:{web_port}"]},
         "clients": {
-            "allow": ["127.0.0.0/8", HOSTED],
+            "allow": ["127.0.0.0/8", "10.0.0.0/8"],
             "trusted_proxies": [{"network": PROXY, "sources": ["client-subnet"]}],
             "host_names": {"hosts": [str(folder / "hosts.office")]},
         },

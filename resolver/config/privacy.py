@@ -9,10 +9,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from resolver.config.retention_schema import OLDER_NAMES, RetentionSection
-from resolver.config.schema import Config
+
+if TYPE_CHECKING:
+    from resolver.config.schema import Config
 
 PrivacyValues = dict[str, str]
 """Values by key path."""
@@ -44,6 +46,8 @@ def privacy_of(config: Config) -> PrivacyValues:
 
 def narrowest() -> PrivacyValues:
     """The narrowest values; of numbers of days, the defaults."""
+    from resolver.config.schema import Config  # noqa: PLC0415 (the control process needs it for nothing else)
+
     usual = privacy_of(Config())
     return {key: _ORDERED[key][0][0] if key in _ORDERED else usual[key] for key in usual}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
-from admin_api.api.models.common import Sent
+from admin_api.api.models.common import Sent, Told
 from resolver.config.fields import read_one_line, reading
 
 LookedBy = Literal[
@@ -31,7 +31,7 @@ class LookBody(Sent):
     reason: Annotated[str, reading(read_one_line)] = Field(min_length=1, max_length=1000)
 
 
-class LookItem(BaseModel):
+class LookItem(Told):
     """A look that another owner has agreed to."""
 
     owner: str

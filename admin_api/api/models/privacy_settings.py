@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from admin_api.api.models.common import Sent
+from admin_api.api.models.common import Sent, Told
 from resolver.config.fields import read_one_line, reading
 
 _Settings = Annotated[dict[str, str], Field(min_length=1, max_length=100)]
 
 
-class PrivacySettings(BaseModel):
+class PrivacySettings(Told):
     """Privacy settings by key path of the config, as texts."""
 
     in_force: dict[str, str]

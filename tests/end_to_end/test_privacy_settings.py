@@ -36,10 +36,14 @@ def ask(moatdns: Moatdns) -> None:
 
 def identities(moatdns: Moatdns, count: int) -> list[str]:
     """Whose the logged queries are, the oldest first, once there are so many."""
-    rows: list[dict[str, Any]] = wait_until(
-        lambda: len(found := moatdns.api.get("queries")["items"]) == count and found, f"{count} rows of the log"
-    )
-    return [str(row["identity"]) for row in reversed(rows)]
+
+    def rows() -> list[dict[str, Any]]:
+        with contextlib.suppress(OSError, HTTPException):  # while the control process is started anew
+            found: list[dict[str, Any]] = moatdns.api.get("queries")["items"]
+            return found if len(found) == count else []
+        return []
+
+    return [str(row["identity"]) for row in reversed(wait_until(rows, f"{count} rows of the log"))]
 
 
 def settings(moatdns: Moatdns) -> tuple[str | None, dict[str, str]]:

@@ -34,16 +34,25 @@ def ask(moatdns: Moatdns) -> None:
         client.exchange(query("claude.ai").to_wire())
 
 
+def items(api: Api, path: str) -> list[dict[str, Any]]:
+    """The items of a listing; none while no control process answers."""
+    with contextlib.suppress(OSError, HTTPException):
+        found: list[dict[str, Any]] = api.get(path)["items"]
+        return found
+    return []
+
+
+def reloads(moatdns: Moatdns) -> int:
+    """How often the config was read anew and is in force in every worker."""
+    return moatdns.log_text.count('"reloaded"')
+
+
 def identities(moatdns: Moatdns, count: int) -> list[str]:
     """Whose the logged queries are, the oldest first, once there are so many."""
-
-    def rows() -> list[dict[str, Any]]:
-        with contextlib.suppress(OSError, HTTPException):  # while the control process is started anew
-            found: list[dict[str, Any]] = moatdns.api.get("queries")["items"]
-            return found if len(found) == count else []
-        return []
-
-    return [str(row["identity"]) for row in reversed(wait_until(rows, f"{count} rows of the log"))]
+    rows = wait_until(
+        lambda: len(found := items(moatdns.api, "queries")) == count and found, f"{count} rows of the log"
+    )
+    return [str(row["identity"]) for row in reversed(rows or [])]
 
 
 def settings(moatdns: Moatdns) -> tuple[str | None, dict[str, str]]:
@@ -83,9 +92,11 @@ def test_identities_are_recorded_when_two_owners_agree_and_not_when_root_edits_t
         approve = f"change-requests/{asked['id']}:approve"
         assert api.call("POST", approve, {}).status == 403
         assert settings(moatdns) == ("pseudonym", FULL)
+        before = reloads(moatdns)
         assert other.call("POST", approve, {}).status == 200
+        wait_until(lambda: reloads(moatdns) > before, "every worker has it")
         wait_until(lambda: settings(moatdns) == ("full", {}), "the config is read anew")
-        (row,) = wait_until(lambda: viewer.get("audit?action=widen")["items"], "the row that all roles see")
+        (row,) = wait_until(lambda: items(viewer, "audit?action=widen"), "the row that all roles see")
         assert (row["actor"], row["before"], row["after"]) == ("config", PSEUDONYM, FULL)
         ask(moatdns)
         assert identities(moatdns, 3) == [pseudonym, pseudonym, ANA]
@@ -120,7 +131,6 @@ def test_a_restart_takes_nothing_wider_and_what_is_narrower_at_once(tmp_path: Pa
         moatdns.reload(config_with("full", approval="none"))
         wait_until(lambda: settings(moatdns) == ("full", {}), "root ends four eyes")
         rows = wait_until(
-            lambda: len(found := moatdns.api.get("audit?action=widen&object=privacy")["items"]) == 2 and found,
-            "its row",
+            lambda: len(found := items(moatdns.api, "audit?action=widen&object=privacy")) == 2 and found, "its row"
         )
         assert [row["after"] for row in rows] == [FULL | for_ever, FULL]

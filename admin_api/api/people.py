@@ -99,7 +99,7 @@ class Persons:
 
     @staticmethod
     def shows_deeds(query: BaseModel | None, roles: Collection[str]) -> bool:
-        """Whether a caller with these roles sees what persons did: an investigator, who says why."""
+        """True for a caller who sees what persons did: an investigator, who says why."""
         return may(roles, INVESTIGATOR) and bool((getattr(query, "reason", None) or "").strip())
 
     def shown_to(self, roles: Collection[str]) -> bool:
@@ -134,7 +134,7 @@ def _asked(parameters: Mapping[str, frozenset[str]], query: BaseModel) -> dict[s
 
 
 def _names_one(text: str, values: Collection[str]) -> bool:
-    """Whether one of a parameter's values, with commas between, is among those that ask for persons."""
+    """True where one of a parameter's values, with commas between, is among those that ask for persons."""
     return any(fnmatchcase(part.strip(), value) for part in text.split(",") for value in values)
 
 

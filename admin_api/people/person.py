@@ -47,7 +47,7 @@ class Person:
         return (person_digest(key, self.form), *(digest_of(key, one, "identity") for one in sorted(self.pseudonyms)))
 
     def is_named_in(self, text: str) -> bool:
-        """Whether a text names them, or has a pseudonym of theirs."""
+        """True for a text that names them, or has a pseudonym of theirs."""
         return self.naming.is_in(text) or any(one in text for one in self.pseudonyms)
 
     def is_in(self, client: BlockClient) -> bool:
@@ -97,5 +97,5 @@ def texts_in(value: object) -> Iterator[str]:
 
 
 def names_in(person: Person) -> Callable[[object], bool]:
-    """Whether a text of a JSON value names somebody, or has a pseudonym of theirs."""
+    """True for a JSON value with a text that names somebody, or has a pseudonym of theirs."""
     return lambda value: any(map(person.is_named_in, texts_in(value)))

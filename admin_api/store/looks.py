@@ -34,11 +34,11 @@ class GrantedLook:
     ends_at: str  # ISO 8601, UTC
 
     def is_over(self, now: datetime) -> bool:
-        """Whether its time is over."""
+        """True once its time is over."""
         return datetime.fromisoformat(self.ends_at) <= now
 
     def is_for(self, owner: str, operation: str, asked: Mapping[str, str], reason: str) -> bool:
-        """Whether it is this look, of that person."""
+        """True for this very look, by that person."""
         whom = (asked.get("client"), asked.get("identity"))
         is_alike = (self.operation, self.client, self.identity, self.reason) == (operation, *whom, reason)
         return is_alike and is_same_person(self.owner, owner)

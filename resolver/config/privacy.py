@@ -53,7 +53,7 @@ def narrowest() -> PrivacyValues:
 
 
 def is_wider(key: str, value: str, than: str) -> bool:
-    """Whether a value records, keeps or shows what another one does not. Raises ValueError for what is no value."""
+    """True where a value records, keeps or shows what another does not. Raises ValueError for what is no value."""
     if key in _DAYS:
         return _days(value) > _days(than)
     ranks = {one: rank for rank, values in enumerate(_ORDERED[key]) for one in values}

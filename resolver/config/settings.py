@@ -394,7 +394,7 @@ class ControlSettings:
 
     @property
     def looks_need_two(self) -> bool:
-        """Whether another owner has to agree to each look at persons."""
+        """True where another owner has to agree to each look at persons."""
         return self.approval == self.look_approval == "four-eyes"
 
     @property

@@ -48,7 +48,7 @@ def reloads(moatdns: Moatdns) -> int:
 
 
 def identities(moatdns: Moatdns, count: int) -> list[str]:
-    """Whose the logged queries are, the oldest first, once there are so many."""
+    """Identities of the logged queries, the oldest first, once there are so many."""
     rows = wait_until(
         lambda: len(found := items(moatdns.api, "queries")) == count and found, f"{count} rows of the log"
     )

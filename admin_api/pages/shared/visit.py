@@ -136,7 +136,7 @@ class Visit:
         return self.session.reason_for(Look.of(operation, query).key, time.monotonic())
 
     def shows_rankings(self, operation: str) -> bool:
-        """Whether a page that shows rankings of persons beside others does so: where asked to, or a reason is given."""
+        """True where a page shows rankings of persons beside others: it is asked to, or a reason is given."""
         if not may(self.caller.roles, INVESTIGATOR):
             return False
         may_go_on = self.reason_for(operation) is not None and not self.context.settings.looks_need_two

@@ -27,7 +27,7 @@ def reading(number: int, privacy: dict[str, str], held: dict[str, str] | None = 
 
 
 def file_of(served: Served) -> tuple[int, int] | None:
-    """Which file it is: another one whenever it is written, though a number may be one's of before the last."""
+    """Identity of the file: another one whenever it is written, though a number may be one's of before the last."""
     path = served.context.state_dir / PRIVACY_FILE
     return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
 

@@ -1,4 +1,4 @@
-"""Whether a look at persons waits for another owner, as the config says it."""
+"""Looks at persons that wait for another owner, as the config says it."""
 
 from __future__ import annotations
 
